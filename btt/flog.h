@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_FLOG_H
+#define BTT_FLOG_H
+
+/*
+ * flog -- free list and write log of one arena: nfree pairs of entries.
+ *
+ * A pair remembers the last write that used its free block: which sector, the
+ * block it had (which is the pair's free block from then on) and the block it
+ * got.  The older half is overwritten, body first, sequence number last, so
+ * the newer half stays whole at every instant (I4, ARCHITECTURE.md).
+ *
+ * Functions here are pure but for the two stores.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <btt/media.h>
+
+#include "layout.h"
+
+/* Which two of the four slots of a group are in use: (0,1) or (0,2), 3.1. */
+struct flog_slots {
+	uint8_t slot[2];
+};
+
+/* Host form of an entry.  Block numbers keep the flags they had on media. */
+struct flog_entry {
+	uint32_t lba;
+	uint32_t old_map;
+	uint32_t new_map;
+	uint32_t seq;
+};
+
+struct flog_entry flog_decode(const struct flog_media *media);
+void flog_encode(const struct flog_entry *entry, struct flog_media *ret_media);
+
+/*
+ * Find the slots in use by the rule of 3.2, stricter where that rule accepts
+ * what would lose data: a group without any entry is refused anywhere.
+ * log is nfree groups of FLOG_GROUP_SLOTS entries.
+ * Returns: 0, or -EUCLEAN with the number of the first group that contradicts.
+ */
+int flog_detect(const struct flog_media *log, uint32_t nfree,
+    struct flog_slots *ret_slots, uint32_t *ret_bad_group) BTT_MUST_CHECK;
+
+/*
+ * Which of two sequence numbers is newer, 0 or 1; -EUCLEAN where the answer
+ * would be a guess: equal, above 3, or (2,0) and (3,0), which implementations
+ * read differently (3.3).
+ */
+int flog_pick(uint32_t seq0, uint32_t seq1) BTT_MUST_CHECK;
+
+/* 1, 2, 3, 1 ...; seq is 1, 2 or 3. */
+uint32_t flog_next_seq(uint32_t seq);
+
+/* The fresh entry of pair number index: nothing to recover (3.4). */
+struct flog_entry flog_initial(uint32_t index, uint32_t external_nlba,
+    enum btt_layout layout);
+
+/*
+ * Does a newest entry make sense in its arena: lba below external_nlba, both
+ * blocks below internal_nlba after masking?  Returns 0 or -EUCLEAN, and which
+ * field ("lba", "old_map", "new_map") in ret_field.
+ */
+int flog_validate(const struct flog_entry *entry, uint32_t external_nlba,
+    uint32_t internal_nlba, const char **ret_field) BTT_MUST_CHECK;
+
+/*
+ * The two halves of an entry at off (bytes on the medium, 16-aligned), one
+ * 8-byte store each, and the start of their write-back.  A crash between them
+ * leaves a body under the old sequence number, which is the older half still.
+ */
+int flog_store_body(struct media *media, uint64_t off, uint32_t lba,
+    uint32_t old_map) BTT_MUST_CHECK;
+int flog_store_commit(struct media *media, uint64_t off, uint32_t new_map,
+    uint32_t seq) BTT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_MEDIA_H
+#define BTT_MEDIA_H
+
+/*
+ * media -- a range of bytes that is mapped for reading and keeps what was
+ * stored and fenced over a power failure.  The seam of every proof: the engine
+ * changes the medium through these operations and no other way, so a recorder
+ * put here sees all there is to see.
+ *
+ * The persistence contract, which each implementation keeps and the engine
+ * relies on (DESIGN.md 5.1; reliability.md 2.3):
+ *
+ *  - copy, zero, store32 and store64 are visible in the mapping to every
+ *    thread when they return.
+ *  - copy and zero start their own write-back.  store32 and store64 are
+ *    single aligned stores, whole or not there; flush starts the write-back of
+ *    what was stored in a range, so that stores to one cache line share it.
+ *  - fence returns when all that the calling thread has copied, and stored and
+ *    flushed, before is durable.  On page granularity it does so for every
+ *    thread's operations that returned before the call.
+ *  - Without a fence, any subset of cache lines may be durable (of a line that
+ *    was only stored to: any prefix of its stores).
+ *
+ * Errors: an operation that returns an error may or may not have taken place.
+ * A failed fence is final: the medium is frozen, every later operation but
+ * reading returns the same error, nothing is retried (P4).
+ *
+ * Page granularity: a fence also fails, with -EIO, when the backing store has
+ * become shorter than it was at open, since the system would say yes to a sync
+ * of bytes that are gone.
+ *
+ * Threads: every operation may be called from any thread.  Ranges that two
+ * threads change at once must not overlap; that is the engine's business.
+ *
+ * Faults: touching the mapping can raise SIGBUS (a truncated file, a poisoned
+ * page).  Do so inside media_try().  The operations above may be called
+ * outside of it on page granularity, where they do not touch the mapping for
+ * writing, but callers need not know: wrap them too.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <btt/endian.h>
+#include <btt/error.h>
+
+/* The unit that reaches media by itself; how a fence is made follows. */
+enum media_granularity {
+	MEDIA_BYTE,       /* caches are persistent: ordering only */
+	MEDIA_CACHE_LINE, /* caches are flushed by line */
+	MEDIA_PAGE,       /* a page cache is synced by the system */
+};
+
+struct media;
+
+struct media_ops {
+	int (*copy)(struct media *media, uint64_t off, const void *src,
+	    size_t len);
+	int (*zero)(struct media *media, uint64_t off, size_t len);
+	int (*store64)(struct media *media, uint64_t off, struct le64 value);
+	int (*store32)(struct media *media, uint64_t off, struct le32 value);
+	int (*flush)(struct media *media, uint64_t off, size_t len);
+	int (*fence)(struct media *media);
+	void (*close)(struct media *media);
+};
+
+/*
+ * First member of each implementation.  Keys: I immutable after open,
+ * a atomic.
+ */
+struct media {
+	const struct media_ops *ops;        /* [I] */
+	const uint8_t *base;                /* [I] mapping of all size bytes */
+	uint64_t size;                      /* [I] bytes */
+	enum media_granularity granularity; /* [I] */
+	bool read_only;                     /* [I] changes return -EROFS */
+	_Atomic int failed; /* [a] first failed fence, negative errno, sticky */
+};
+
+/* Which granularity to use; tests force one (DESIGN.md 5.1). */
+enum media_force {
+	MEDIA_FORCE_NONE,
+	MEDIA_FORCE_BYTE,
+	MEDIA_FORCE_CACHE_LINE,
+	MEDIA_FORCE_PAGE,
+};
+
+struct media_options {
+	bool read_only;
+	bool allow_sparse; /* do not refuse a file with holes or copy-on-write */
+	enum media_force force;
+};
+
+/* What the backing store is, for people and for identity checks. */
+struct media_identity {
+	uint64_t device; /* st_dev, or st_rdev of a block device */
+	uint64_t inode;  /* 0 for a block device */
+	bool is_block_device;
+};
+
+/*
+ * Open and lock a file or block device.  The lock is exclusive unless
+ * read_only is set (then shared), is held until close and is released by the
+ * kernel when the process dies: flock on files, and O_EXCL on block devices.
+ * Bytes of the environment have no say (PMEM2_FORCE_GRANULARITY and kin are
+ * removed from it before libpmem2 is used).
+ *
+ * The file's size must be stable and above zero.
+ *
+ * Errors: -EBUSY with the process that holds the lock; -EROFS for a write open
+ * of a read-only medium; -EINVAL for what is neither file nor block device;
+ * -EOPNOTSUPP for holes, shared extents or copy-on-write without
+ * allow_sparse; what open(2) and mmap(2) say.
+ *
+ * Calls system functions that scan directories: control threads only.
+ */
+int media_open(const char *path, const struct media_options *options,
+    struct media **ret_media, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * The same on an open descriptor, which the medium owns from now on, also when
+ * an error is returned.  path is for messages.
+ */
+int media_open_fd(int fd, const char *path,
+    const struct media_options *options, struct media **ret_media,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/* Anonymous memory, all zero; durable for as long as the process lives. */
+int media_ram_new(uint64_t size, enum media_granularity granularity,
+    struct media **ret_media) BTT_MUST_CHECK;
+
+/* What media_open found out; false for RAM and simulated media. */
+bool media_identity(const struct media *media, struct media_identity *ret_id);
+
+/* Release the lock, the mapping and the descriptor.  NULL is fine. */
+void media_close(struct media *media);
+
+/*
+ * Call fn(arg).  If it touches a page that the medium cannot supply (SIGBUS
+ * anywhere in the thread while it runs), unwind it and return -EIO, else
+ * return what it returned.  fn must not hold or take locks across the access
+ * that faults unless its caller releases them after an error; it must leave
+ * nothing allocated.  Does not nest.  Costs about 5 ns.
+ *
+ * The process must have called media_install_sigbus() once; a SIGBUS that is
+ * raised outside of media_try() ends the process as it would without us.
+ */
+int media_try(int (*fn)(void *arg), void *arg) BTT_MUST_CHECK;
+int media_install_sigbus(void) BTT_MUST_CHECK;
+
+static inline int
+media_copy(struct media *media, uint64_t off, const void *src, size_t len)
+{
+	return media->ops->copy(media, off, src, len);
+}
+
+static inline int
+media_zero(struct media *media, uint64_t off, size_t len)
+{
+	return media->ops->zero(media, off, len);
+}
+
+/* off is a multiple of 8. */
+static inline int
+media_store64(struct media *media, uint64_t off, struct le64 value)
+{
+	return media->ops->store64(media, off, value);
+}
+
+/* off is a multiple of 4. */
+static inline int
+media_store32(struct media *media, uint64_t off, struct le32 value)
+{
+	return media->ops->store32(media, off, value);
+}
+
+static inline int
+media_flush(struct media *media, uint64_t off, size_t len)
+{
+	return media->ops->flush(media, off, len);
+}
+
+static inline int
+media_fence(struct media *media)
+{
+	return media->ops->fence(media);
+}
+
+/* 0, or the negative errno of the fence that failed, for ever. */
+static inline int
+media_failed(const struct media *media)
+{
+	return atomic_load_explicit(&media->failed, memory_order_relaxed);
+}
+
+/*
+ * Aligned load through the mapping.  Sequentially consistent: it pairs with
+ * store32 in the read protocol (rtt.h).  Inside media_try() only.
+ */
+static inline uint32_t
+media_load32(const struct media *media, uint64_t off)
+{
+	const _Atomic uint32_t *word;
+
+	word = (const _Atomic uint32_t *)(const void *)(media->base + off);
+	return le32_decode((struct le32){ atomic_load(word) });
+}
+
+/* Bytes through the mapping.  Inside media_try() only. */
+static inline const void *
+media_at(const struct media *media, uint64_t off)
+{
+	return media->base + off;
+}
+
+#endif
