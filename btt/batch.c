@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "batch.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "hook.h"
+#include "map.h"
+
+static void
+add_change(struct batch *batch, uint32_t pair, uint32_t first_premap)
+{
+	struct change *change = &batch->change[batch->nchange];
+
+	change->premap = first_premap + batch->nchange;
+	change->pair = pair;
+	change->new_block = batch->arena->pair[pair].free_block;
+	/* Validated when it came from the log or from the map. */
+	assert(change->new_block < batch->arena->internal_nlba);
+	batch->nchange++;
+}
+
+/* With groups a lane's pair may be waiting for its group's commit. */
+static bool
+take_free_bit(struct arena *arena, uint32_t pair)
+{
+	_Atomic uint64_t *word = &arena->free_bits[pair / 64];
+	uint64_t bit = UINT64_C(1) << pair % 64;
+
+	if ((atomic_load(word) & bit) == 0)
+		return false;
+	/* Others only set bits of our run: it is there still. */
+	(void)atomic_fetch_and(word, ~bit);
+	return true;
+}
+
+void
+arena_give_pair(struct arena *arena, uint32_t pair)
+{
+	(void)atomic_fetch_or(
+	    &arena->free_bits[pair / 64], UINT64_C(1) << pair % 64);
+}
+
+static void
+claim_lane(struct batch *batch, unsigned lane, unsigned nlane, uint32_t premap,
+    unsigned want)
+{
+	struct arena *arena = batch->arena;
+	uint32_t end = arena_lane_first(arena, lane + 1, nlane);
+
+	for (uint32_t i = arena_lane_first(arena, lane, nlane);
+	     i < end && batch->nchange < want; i++) {
+		if (arena->free_bits == NULL || take_free_bit(arena, i))
+			add_change(batch, i, premap);
+	}
+}
+
+void
+batch_claim(struct batch *batch, struct arena *arena, struct lane_span *span,
+    uint32_t premap, unsigned want)
+{
+	unsigned nlane = lane_set_count(span->set);
+	unsigned taken = 0;
+
+	assert(want >= 1 && want <= BATCH_MAX);
+	batch->arena = arena;
+	batch->nchange = 0;
+	do {
+		while (taken < span->nlane && batch->nchange < want)
+			claim_lane(
+			    batch, span->lane[taken++], nlane, premap, want);
+	} while (batch->nchange < want && lane_span_extend(span));
+}
+
+void
+batch_unclaim(struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->nchange; i++)
+		arena_give_pair(batch->arena, batch->change[i].pair);
+	batch->nchange = 0;
+}
+
+static int
+read_old(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (unsigned i = 0; i < batch->nchange; i++) {
+		struct change *change = &batch->change[i];
+
+		change->old_entry = map_read(batch->arena, change->premap);
+		if (!map_entry_in_range(
+			batch->arena, change->old_entry, change->premap))
+			return -EIO;
+	}
+	return 0;
+}
+
+int
+batch_read_old(struct batch *batch, const struct stripe_range *range)
+{
+	assert(stripe_range_covers(range, map_line(batch->change[0].premap)));
+	return media_try(read_old, batch);
+}
+
+/*
+ * The log's form of the map entry that is replaced: plain numbers, as Linux
+ * writes them and ndctl wants them, but for E, which says that the freed block
+ * may hold a media error (3.6).  A pool gets raw entries, since libpmemblk
+ * compares without masking (4.3).
+ */
+static uint32_t
+log_old_map(const struct arena *arena, const struct change *change)
+{
+	uint32_t block = map_entry_block(change->old_entry, change->premap);
+	enum map_state state = map_entry_state(change->old_entry);
+
+	if (arena->layout == BTT_LAYOUT_POOL)
+		return state == MAP_STATE_INITIAL ? MAP_NORMAL | block
+						  : change->old_entry;
+	return state == MAP_STATE_ERROR ? MAP_ERROR | block : block;
+}
+
+int
+changes_store_bodies(
+    struct arena *arena, const struct change *change, unsigned n)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < n && r == 0; i++, change++) {
+		const struct flog_pair *pair = &arena->pair[change->pair];
+
+		r = flog_store_body(arena->media,
+		    arena_flog_off(arena, change->pair, pair->older),
+		    change->premap, log_old_map(arena, change));
+	}
+	return r;
+}
+
+int
+changes_store_commits(
+    struct arena *arena, const struct change *change, unsigned n)
+{
+	uint32_t flags = arena->layout == BTT_LAYOUT_POOL ? MAP_NORMAL : 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < n && r == 0; i++, change++) {
+		const struct flog_pair *pair = &arena->pair[change->pair];
+
+		r = flog_store_commit(arena->media,
+		    arena_flog_off(arena, change->pair, pair->older),
+		    flags | change->new_block, pair->next_seq);
+	}
+	return r;
+}
+
+int
+changes_store_map(struct arena *arena, const struct change *change, unsigned n)
+{
+	unsigned first = 0;
+	int r;
+
+	for (unsigned i = 0; i < n; i++) {
+		r = map_store(
+		    arena, change[i].premap, MAP_NORMAL | change[i].new_block);
+		if (r < 0)
+			return r;
+		/* One write-back for each run, so for each line, of entries. */
+		if (i + 1 < n && change[i + 1].premap == change[i].premap + 1)
+			continue;
+		r = map_flush(arena, change[first].premap, i + 1 - first);
+		if (r < 0)
+			return r;
+		first = i + 1;
+	}
+	return 0;
+}
+
+void
+changes_advance_pairs(
+    struct arena *arena, const struct change *change, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++, change++) {
+		struct flog_pair *pair = &arena->pair[change->pair];
+
+		pair->free_block =
+		    map_entry_block(change->old_entry, change->premap);
+		pair->older ^= 1;
+		pair->next_seq = (uint8_t)flog_next_seq(pair->next_seq);
+	}
+}
+
+static int
+prepare(void *arg)
+{
+	struct batch *batch = arg;
+	int r;
+
+	if ((r = changes_store_bodies(
+		 batch->arena, batch->change, batch->nchange)) < 0)
+		return r;
+	return media_fence(batch->arena->media);
+}
+
+static int
+commit(void *arg)
+{
+	struct batch *batch = arg;
+	int r;
+
+	if ((r = changes_store_commits(
+		 batch->arena, batch->change, batch->nchange)) < 0)
+		return r;
+	return media_fence(batch->arena->media);
+}
+
+static int
+publish(void *arg)
+{
+	struct batch *batch = arg;
+	int r;
+
+	if ((r = changes_store_map(
+		 batch->arena, batch->change, batch->nchange)) < 0)
+		return r;
+	return media_fence(batch->arena->media);
+}
+
+int
+batch_commit(struct batch *batch, const struct lane_span *span,
+    const struct stripe_range *range)
+{
+	struct arena *arena = batch->arena;
+	int r;
+
+	assert(span->nlane > 0 && range->nstripe > 0);
+
+	/*
+	 * A crash or an error in here leaves new bodies under old sequence
+	 * numbers: the older halves are the older halves still.
+	 */
+	if ((r = media_try(prepare, batch)) < 0)
+		return r;
+
+	/*
+	 * From here on an error leaves entries that may or may not be
+	 * committed.  Recovery decides; until then the pairs rest.
+	 */
+	if ((r = media_try(commit, batch)) < 0)
+		arena_fail(arena, r, media_failed(arena->media) == 0);
+	else if ((r = media_try(publish, batch)) < 0)
+		arena_fail(arena, r, media_failed(arena->media) == 0);
+	else
+		changes_advance_pairs(arena, batch->change, batch->nchange);
+	return r;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_BATCH_H
+#define BTT_BATCH_H
+
+/*
+ * batch -- what one request changes, as an object: which sectors of an arena
+ * move from which blocks to which, through which flog pairs.
+ *
+ * However many sectors it has, a batch is made durable with three fences (I4):
+ *
+ *	data and flog bodies | fence | flog commits | fence | map | fence
+ *
+ * A crash before a sector's commit is durable leaves its old content; after
+ * it, recovery completes the map and the new content is there.  Commit and
+ * body of one entry are apart since a commit that is durable before its data
+ * would show a torn sector; map and commit are apart since a map entry that is
+ * durable before its commit would leave a block with two owners.
+ */
+#include <stdint.h>
+
+#include <btt/btt.h>
+#include <lanes/lane.h>
+#include <lanes/stripe.h>
+
+#include "arena.h"
+
+/*
+ * Most sectors of a batch: 1 MiB of 4 KiB sectors, and 17 map locks at most
+ * (STRIPE_RANGE_MAX).
+ */
+#define BATCH_MAX 256u
+
+/* One sector's move. */
+struct change {
+	uint32_t premap;
+	uint32_t pair;      /* flog pair whose free block takes the data */
+	uint32_t new_block; /* that block */
+	uint32_t old_entry; /* raw map entry before; set by batch_read_old */
+};
+
+/* Owned by a worker; changes are for neighbouring sectors, ascending. */
+struct batch {
+	struct arena *arena;
+	unsigned nchange;
+	struct change change[BATCH_MAX];
+};
+
+/*
+ * Take pairs of the lanes of span for at most want sectors from premap on,
+ * and more lanes into span while they are free and wanted.  Sets nchange; it
+ * is 0 only where all pairs of those lanes wait for a group's commit.
+ */
+void batch_claim(struct batch *batch, struct arena *arena,
+    struct lane_span *span, uint32_t premap, unsigned want) REQUIRES(*span);
+
+/* Groups only: the pairs were not used after all. */
+void batch_unclaim(struct batch *batch);
+
+/*
+ * Look up what the sectors have now.  Under their map locks.
+ * Errors: -EIO for an entry out of range or an unreadable map.
+ */
+int batch_read_old(struct batch *batch, const struct stripe_range *range)
+    REQUIRES(*range) BTT_MUST_CHECK;
+
+/*
+ * Make the batch durable and visible; data is placed already.
+ * On success the pairs' free blocks are the old ones.  On failure before the
+ * commits nothing has changed; after them the arena is frozen, since the pairs
+ * may not be used again before a recovery has looked at them (L5, F3).
+ */
+int batch_commit(struct batch *batch, const struct lane_span *span,
+    const struct stripe_range *range) REQUIRES(*span) REQUIRES(*range)
+    BTT_MUST_CHECK;
+
+/*
+ * The steps of a commit on any changes of an arena: stores and the start of
+ * their write-back, no fence.  Inside media_try().
+ */
+int changes_store_bodies(struct arena *arena, const struct change *change,
+    unsigned n) BTT_MUST_CHECK;
+int changes_store_commits(struct arena *arena, const struct change *change,
+    unsigned n) BTT_MUST_CHECK;
+int changes_store_map(struct arena *arena, const struct change *change,
+    unsigned n) BTT_MUST_CHECK;
+/* After the last fence: what was old is free, the other half is older. */
+void changes_advance_pairs(
+    struct arena *arena, const struct change *change, unsigned n);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * btt -- the life of an open device: probe, validate everything, then recover,
+ * then serve.
+ */
+#include <btt/btt.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "group.h"
+
+/* More lanes than this help nobody; a span can hold so many. */
+#define LANES_DEFAULT 32u
+
+struct arena *
+btt_arena_of(const struct btt *btt, uint64_t sector)
+{
+	struct arena *arena = btt->arena;
+
+	assert(sector < btt->geometry.nsector);
+	/* One arena is 512 GiB: there are few. */
+	while (sector - arena->first_sector >= arena->external_nlba)
+		arena++;
+	return arena;
+}
+
+int
+btt_may_write(const struct btt *btt)
+{
+	return btt->geometry.read_only ? -EROFS : media_failed(btt->media);
+}
+
+int
+btt_failed(const struct btt *btt)
+{
+	int r = media_failed(btt->media);
+
+	for (uint32_t i = 0; i < btt->narena && r == 0; i++)
+		r = atomic_load(&btt->arena[i].failed);
+	return r;
+}
+
+/* What an operator should hear about an open that succeeds (P7). */
+static void
+report_probe(
+    const struct btt_probe *probe, const struct btt_open_options *options)
+{
+	struct btt_finding finding = { .severity = BTT_DAMAGE,
+		.entry = BTT_NO_ENTRY,
+		.repairable = true };
+
+	if (options->report == NULL)
+		return;
+	for (uint32_t i = 0; i < probe->narena; i++) {
+		const struct btt_arena_place *place = &probe->arena[i];
+
+		finding.arena = i;
+		finding.off = place->off;
+		if (place->from_backup) {
+			finding.name = "info";
+			finding.endangers = "the kernel finds no BTT here";
+			strcpy(finding.text,
+			    "info block is damaged, using its backup");
+			options->report(options->report_arg, &finding);
+		} else if (place->backup != BTT_INFO_VALID ||
+		    place->copies_differ) {
+			finding.name = "info2";
+			finding.off = place->off + place->info.info2off;
+			finding.endangers = "the info block has no spare";
+			strcpy(finding.text,
+			    "backup info block is damaged or differs");
+			options->report(options->report_arg, &finding);
+		}
+	}
+}
+
+static int
+open_arenas(
+    struct btt *btt, const struct btt_probe *probe, struct btt_error *error)
+{
+	struct btt_geometry_info *geometry = &btt->geometry;
+	int r;
+
+	btt->arena = calloc(probe->narena, sizeof(*btt->arena));
+	if (btt->arena == NULL)
+		return -ENOMEM;
+	btt->narena = probe->narena;
+	for (uint32_t i = 0; i < probe->narena; i++) {
+		struct arena *arena = &btt->arena[i];
+
+		r = arena_open(btt->media, &probe->arena[i], probe->layout, i,
+		    arena, error);
+		if (r < 0)
+			return r;
+		arena->number = rtt_new_arena(&btt->pool->rtt);
+		arena->first_sector = geometry->nsector;
+		geometry->nsector += arena->external_nlba;
+		geometry->nrecovered += arena->npending;
+		if (i == 0 || arena->nfree < geometry->nfree)
+			geometry->nfree = arena->nfree;
+	}
+	return 0;
+}
+
+static int
+open_lanes(struct btt *btt, unsigned nlane)
+{
+	struct btt_geometry_info *geometry = &btt->geometry;
+	size_t bytes;
+	int r;
+
+	if (nlane == 0)
+		nlane = LANES_DEFAULT;
+	/* A lane has a pair in every arena (LN-4). */
+	if (nlane > geometry->nfree)
+		nlane = geometry->nfree;
+	r = lane_set_new(nlane, &btt_lane_class, &btt->lanes);
+	if (r < 0)
+		return r;
+	geometry->nlane = nlane;
+	bytes = nlane * sizeof(*btt->lane_stats);
+	btt->lane_stats = aligned_alloc(LANES_CACHE_LINE, bytes);
+	if (btt->lane_stats == NULL)
+		return -ENOMEM;
+	memset(btt->lane_stats, 0, bytes);
+	return 0;
+}
+
+static void
+fill_geometry(struct btt *btt, const struct btt_probe *probe,
+    const struct btt_open_options *options)
+{
+	const struct btt_info *info = &probe->arena[0].info;
+	struct btt_geometry_info *geometry = &btt->geometry;
+
+	geometry->layout = probe->layout;
+	geometry->narena = probe->narena;
+	geometry->external_lbasize = info->external_lbasize;
+	geometry->sector_bytes = btt_sector_data_bytes(info->external_lbasize);
+	geometry->granularity = btt->media->granularity;
+	geometry->read_only = options->read_only;
+	memcpy(geometry->uuid, info->uuid, sizeof(geometry->uuid));
+	geometry->durability = options->durability;
+	if (geometry->durability == BTT_DURABLE_DEFAULT)
+		geometry->durability = btt->media->granularity == MEDIA_PAGE
+		    ? BTT_DURABLE_FLUSH
+		    : BTT_DURABLE_WRITE;
+	btt->initial_is_zero = probe->layout == BTT_LAYOUT_POOL;
+	btt->may_set_zero =
+	    geometry->sector_bytes >= 4096 || probe->layout == BTT_LAYOUT_POOL;
+}
+
+static void
+destroy(struct btt *btt)
+{
+	group_close(btt);
+	for (uint32_t i = 0; i < btt->narena; i++)
+		arena_close(&btt->arena[i]);
+	free(btt->arena);
+	lane_set_free(btt->lanes);
+	free(btt->lane_stats);
+	free(btt);
+}
+
+/* A sync of a disk is worth sharing, and so is waiting for a flush. */
+static bool
+wants_groups(const struct btt *btt)
+{
+	return !btt->geometry.read_only &&
+	    (btt->geometry.durability == BTT_DURABLE_FLUSH ||
+		btt->media->granularity == MEDIA_PAGE);
+}
+
+static int
+recover(struct btt *btt, struct btt_error *error)
+{
+	int r;
+
+	for (uint32_t i = 0; i < btt->narena; i++) {
+		r = arena_recover(
+		    &btt->arena[i], btt->geometry.read_only, error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+btt_open(struct media *media, struct btt_worker_pool *pool,
+    const struct btt_open_options *options, struct btt **ret_btt,
+    struct btt_error *error)
+{
+	struct btt_probe probe;
+	struct btt *btt;
+	int r;
+
+	if (media->read_only && !options->read_only)
+		return btt_error_set(error, -EROFS, "medium is read-only");
+	if ((r = btt_probe(media, &probe, error)) < 0)
+		return r;
+	if ((btt = calloc(1, sizeof(*btt))) == NULL) {
+		r = -ENOMEM;
+		goto out;
+	}
+	btt->media = media;
+	btt->pool = pool;
+	fill_geometry(btt, &probe, options);
+	if ((r = open_arenas(btt, &probe, error)) < 0)
+		goto fail;
+	btt->geometry.size_bytes =
+	    btt->geometry.nsector * btt->geometry.sector_bytes;
+	if ((r = open_lanes(btt, options->nlane)) < 0)
+		goto fail;
+	report_probe(&probe, options);
+	if ((r = recover(btt, error)) < 0)
+		goto fail;
+	if (wants_groups(btt) && (r = group_open(btt)) < 0)
+		goto fail;
+	*ret_btt = btt;
+	goto out;
+
+fail:
+	destroy(btt);
+out:
+	btt_probe_fini(&probe);
+	return r;
+}
+
+int
+btt_flush(struct btt *btt, struct btt_worker *worker)
+{
+	(void)worker; /* a commit has scratch memory of its own */
+	if (btt->group != NULL)
+		return group_flush(btt);
+	/* Every write was durable before it returned. */
+	return media_failed(btt->media);
+}
+
+int
+btt_close(struct btt *btt)
+{
+	struct media *media;
+	int r;
+
+	if (btt == NULL)
+		return 0;
+	media = btt->media;
+	r = btt->group == NULL ? media_failed(media) : group_flush(btt);
+	destroy(btt);
+	media_close(media);
+	return r;
+}
+
+void
+btt_get_geometry(const struct btt *btt, struct btt_geometry_info *ret_geometry)
+{
+	*ret_geometry = btt->geometry;
+}
+
+void
+btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats)
+{
+	struct btt_stats sum = { 0 };
+
+	for (unsigned i = 0; i < btt->geometry.nlane; i++) {
+		struct lane_stats *stats = &btt->lane_stats[i];
+
+		sum.nfence +=
+		    atomic_load_explicit(&stats->nfence, memory_order_relaxed);
+		sum.nbatch +=
+		    atomic_load_explicit(&stats->nbatch, memory_order_relaxed);
+		sum.nsector_written += atomic_load_explicit(
+		    &stats->nsector_written, memory_order_relaxed);
+		sum.nreader_wait += atomic_load_explicit(
+		    &stats->nreader_wait, memory_order_relaxed);
+	}
+	group_add_stats(btt, &sum);
+	sum.nlane_wait = lane_set_waits(btt->lanes);
+	*ret_stats = sum;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "group.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "backoff.h"
+#include "hook.h"
+#include "map.h"
+#include "overlay.h"
+
+/* Changes of one arena in the group that is being committed. */
+struct arena_changes {
+	unsigned n;
+	struct change *change; /* nfree of them */
+};
+
+/* Keys: I immutable, a atomic, C the committing thread, G lock. */
+struct group_state {
+	_Atomic uint64_t active; /* [a] group that takes changes, from 1 on */
+	_Atomic uint64_t dirty;  /* [a] newest group with something in it */
+	struct mutex lock;       /* leaf */
+	struct cond changed;     /* committed or committing */
+	uint64_t committed;      /* [G] durable up to this number */
+	bool committing;         /* [G] */
+	int failed;              /* [G] sticky */
+	struct arena_changes *arena; /* [C] */
+	/* [a] relaxed, for statistics */
+	_Atomic uint64_t nfence;
+	_Atomic uint64_t ncommit;
+};
+
+static int
+arena_use_groups(struct arena *arena)
+{
+	uint32_t nword = (arena->nfree + 63) / 64;
+	int r;
+
+	if ((r = overlay_pair_new(arena->nfree, &arena->overlays)) < 0)
+		return r;
+	arena->free_bits = calloc(nword, sizeof(*arena->free_bits));
+	if (arena->free_bits == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < arena->nfree; i++)
+		arena_give_pair(arena, i);
+	return 0;
+}
+
+int
+group_open(struct btt *btt)
+{
+	struct group_state *group;
+	int r;
+
+	if ((group = calloc(1, sizeof(*group))) == NULL)
+		return -ENOMEM;
+	mutex_init(&group->lock, &btt_group_class);
+	cond_init(&group->changed);
+	/* Number 1 uses table 1; 0 means "in no group". */
+	atomic_init(&group->active, 1);
+	btt->group = group;
+	group->arena = calloc(btt->narena, sizeof(*group->arena));
+	if (group->arena == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < btt->narena; i++) {
+		struct arena *arena = &btt->arena[i];
+
+		group->arena[i].change =
+		    calloc(arena->nfree, sizeof(struct change));
+		if (group->arena[i].change == NULL)
+			return -ENOMEM;
+		if ((r = arena_use_groups(arena)) < 0)
+			return r;
+		atomic_store(&arena->overlays->active, 1);
+	}
+	return 0;
+}
+
+void
+group_close(struct btt *btt)
+{
+	struct group_state *group = btt->group;
+
+	if (group == NULL)
+		return;
+	for (uint32_t i = 0; group->arena != NULL && i < btt->narena; i++)
+		free(group->arena[i].change);
+	free(group->arena);
+	cond_fini(&group->changed);
+	mutex_fini(&group->lock);
+	free(group);
+	btt->group = NULL;
+}
+
+/* Say that this thread adds to the active group, until leave_group. */
+static uint64_t
+enter_group(struct group_state *group, struct btt_worker *worker)
+{
+	uint64_t g;
+
+	/*
+	 * Announce, then look again: either the closer sees us and waits, or
+	 * we see that it has closed the group and take the next one.  Both
+	 * sides are sequentially consistent, as in rtt.h.
+	 */
+	do {
+		g = atomic_load(&group->active);
+		HOOK_POINT("group enter");
+		atomic_store(&worker->group, g);
+		HOOK_POINT("group entered");
+	} while (atomic_load(&group->active) != g);
+	return g;
+}
+
+static void
+leave_group(struct btt_worker *worker)
+{
+	HOOK_POINT("group leave");
+	atomic_store(&worker->group, 0);
+}
+
+/* Group g has something that a flush must wait for. */
+static void
+note_dirty(struct group_state *group, uint64_t g)
+{
+	uint64_t newest = atomic_load(&group->dirty);
+
+	while (newest < g &&
+	    !atomic_compare_exchange_weak(&group->dirty, &newest, g))
+		;
+}
+
+uint64_t
+group_add(struct btt *btt, struct btt_worker *worker, struct batch *batch,
+    const struct stripe_range *range)
+{
+	struct arena *arena = batch->arena;
+	struct overlay *overlay;
+	uint32_t before;
+	uint64_t g;
+
+	assert(stripe_range_covers(range, map_line(batch->change[0].premap)));
+	g = enter_group(btt->group, worker);
+	overlay = &arena->overlays->table[g & 1];
+	for (unsigned i = 0; i < batch->nchange; i++) {
+		const struct change *change = &batch->change[i];
+
+		arena->pair[change->pair].premap = change->premap;
+		arena->pair[change->pair].group = g;
+		if (!overlay_set(overlay, change->premap,
+			MAP_NORMAL | change->new_block, change->pair, &before))
+			continue;
+		/* Written again before it was committed: one change is left. */
+		arena->pair[before].group = 0;
+		arena_give_pair(arena, before);
+	}
+	note_dirty(btt->group, g);
+	leave_group(worker);
+	return g;
+}
+
+void
+group_note_dirty(struct btt *btt)
+{
+	/*
+	 * If the group that is active now is closed after this, its first sync
+	 * comes after the change.
+	 */
+	note_dirty(btt->group, atomic_load(&btt->group->active));
+}
+
+/*
+ * Close the active group and return its number, with no writer left in it.
+ * Readers are pointed to the next table first: it is empty, so they still find
+ * everything in the other, and from the first change of the next group on they
+ * look in the right order.
+ */
+static uint64_t
+close_active(struct btt *btt)
+{
+	struct group_state *group = btt->group;
+	struct backoff backoff = BACKOFF_INIT;
+	uint64_t g = atomic_load(&group->active);
+
+	for (uint32_t i = 0; i < btt->narena; i++)
+		atomic_store(
+		    &btt->arena[i].overlays->active, (unsigned)((g + 1) & 1));
+	HOOK_POINT("group close");
+	atomic_store(&group->active, g + 1);
+	/*
+	 * A worker may be in a group of this number on another device: then we
+	 * wait for nothing, but not for long.
+	 */
+	for (unsigned i = 0; i < btt->pool->nworker; i++) {
+		HOOK_POINT("group scan");
+		while (atomic_load(&btt->pool->worker[i].group) == g)
+			backoff_wait(&backoff);
+	}
+	return g;
+}
+
+struct group_job {
+	struct btt *btt;
+	uint64_t g;
+	bool any;
+};
+
+/* What the sectors have on the medium is what their pairs will own. */
+static int
+collect(void *arg)
+{
+	struct group_job *job = arg;
+	struct btt *btt = job->btt;
+
+	for (uint32_t i = 0; i < btt->narena; i++) {
+		struct arena_changes *changes = &btt->group->arena[i];
+		struct arena *arena = &btt->arena[i];
+
+		changes->n = 0;
+		if (atomic_load(&arena->overlays->table[job->g & 1].nset) == 0)
+			continue;
+		for (uint32_t k = 0; k < arena->nfree; k++) {
+			const struct flog_pair *pair = &arena->pair[k];
+			struct change *change;
+
+			if (pair->group != job->g)
+				continue;
+			change = &changes->change[changes->n++];
+			change->premap = pair->premap;
+			change->pair = k;
+			change->new_block = pair->free_block;
+			change->old_entry = map_read_media(arena, pair->premap);
+			if (!map_entry_in_range(
+				arena, change->old_entry, change->premap))
+				return -EIO;
+			job->any = true;
+		}
+	}
+	return 0;
+}
+
+typedef int
+changes_fn(struct arena *arena, const struct change *change, unsigned n);
+
+struct round_job {
+	struct btt *btt;
+	changes_fn *store;
+};
+
+/* One of the three rounds over all arenas, with its sync. */
+static int
+do_round(void *arg)
+{
+	struct round_job *job = arg;
+	struct btt *btt = job->btt;
+	int r;
+
+	for (uint32_t i = 0; i < btt->narena; i++) {
+		struct arena_changes *changes = &btt->group->arena[i];
+
+		if (changes->n == 0)
+			continue;
+		r = job->store(&btt->arena[i], changes->change, changes->n);
+		if (r < 0)
+			return r;
+	}
+	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
+	return media_fence(btt->media);
+}
+
+static int
+round_of(struct btt *btt, changes_fn *store)
+{
+	struct round_job job = { .btt = btt, .store = store };
+
+	return media_try(do_round, &job);
+}
+
+static void
+fail_arenas(struct btt *btt, int error)
+{
+	for (uint32_t i = 0; i < btt->narena; i++)
+		arena_fail(&btt->arena[i], error,
+		    media_failed(btt->media) == 0 &&
+			btt->group->arena[i].n > 0);
+}
+
+/* The group is durable: its old blocks are free, its overlays empty. */
+static void
+retire(struct btt *btt, uint64_t g)
+{
+	for (uint32_t i = 0; i < btt->narena; i++) {
+		struct arena_changes *changes = &btt->group->arena[i];
+		struct arena *arena = &btt->arena[i];
+
+		changes_advance_pairs(arena, changes->change, changes->n);
+		/* The map on the medium says all of it now. */
+		overlay_clear(&arena->overlays->table[g & 1]);
+		for (unsigned k = 0; k < changes->n; k++) {
+			arena->pair[changes->change[k].pair].group = 0;
+			arena_give_pair(arena, changes->change[k].pair);
+		}
+	}
+}
+
+/* Only the leader is here. */
+static int
+commit_group(struct btt *btt, uint64_t *ret_g)
+{
+	struct group_job job = { .btt = btt };
+	int r;
+
+	if ((r = btt_may_write(btt)) < 0)
+		return r;
+	job.g = *ret_g = close_active(btt);
+	if ((r = media_try(collect, &job)) < 0) {
+		fail_arenas(btt, r);
+		return r;
+	}
+	atomic_fetch_add_explicit(
+	    &btt->group->ncommit, 1, memory_order_relaxed);
+	/*
+	 * The writers' data needs no store of ours: each has placed it, and on
+	 * page granularity the first sync covers it; elsewhere each has fenced
+	 * its own.
+	 */
+	if ((r = round_of(btt, changes_store_bodies)) < 0)
+		goto fail;
+	if (!job.any)
+		return 0;
+	if ((r = round_of(btt, changes_store_commits)) < 0)
+		goto fail;
+	if ((r = round_of(btt, changes_store_map)) < 0)
+		goto fail;
+	retire(btt, job.g);
+	return 0;
+
+fail:
+	/*
+	 * What was acknowledged with durability=flush is visible and stays so;
+	 * that it will not survive is said by every flush from now on (P4).
+	 */
+	fail_arenas(btt, r);
+	return r;
+}
+
+/* Run one commit as the leader.  Called and returns with the lock held. */
+static void
+lead(struct btt *btt, struct group_state *group) REQUIRES(group->lock)
+{
+	uint64_t g = 0;
+	int r;
+
+	group->committing = true;
+	mutex_unlock(&group->lock);
+	r = commit_group(btt, &g);
+	mutex_lock(&group->lock);
+	group->committing = false;
+	if (r < 0)
+		group->failed = r;
+	else
+		group->committed = g;
+	cond_broadcast(&group->changed);
+}
+
+int
+group_wait(struct btt *btt, uint64_t g)
+{
+	struct group_state *group = btt->group;
+	int r;
+
+	mutex_lock(&group->lock);
+	while (group->committed < g && group->failed == 0) {
+		if (group->committing)
+			cond_wait(&group->changed, &group->lock);
+		else
+			lead(btt, group);
+	}
+	r = group->committed >= g ? 0 : group->failed;
+	mutex_unlock(&group->lock);
+	return r;
+}
+
+int
+group_flush(struct btt *btt)
+{
+	return group_wait(btt, atomic_load(&btt->group->dirty));
+}
+
+int
+group_make_room(struct btt *btt)
+{
+	struct group_state *group = btt->group;
+	int r;
+
+	mutex_lock(&group->lock);
+	if (!group->committing)
+		lead(btt, group);
+	else
+		cond_wait(&group->changed, &group->lock);
+	r = group->failed;
+	mutex_unlock(&group->lock);
+	return r;
+}
+
+void
+group_add_stats(const struct btt *btt, struct btt_stats *stats)
+{
+	if (btt->group == NULL)
+		return;
+	stats->nfence +=
+	    atomic_load_explicit(&btt->group->nfence, memory_order_relaxed);
+	stats->nbatch +=
+	    atomic_load_explicit(&btt->group->ncommit, memory_order_relaxed);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_MAP_H
+#define BTT_MAP_H
+
+/*
+ * map -- which block a sector has.
+ *
+ * An entry is one aligned 32-bit word, read without a lock and changed only
+ * under the map lock of its line (I5).  Every block number is compared with
+ * the arena at every read: media is hostile also after it was checked.
+ *
+ * What a reader sees may be ahead of the medium: entries of the arena's
+ * overlays, where there are any, come before the word on the medium
+ * (overlay.h).  The overlays are asked first, newest first, and the medium
+ * last; entries move in the other direction, so none is missed on its way.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "layout.h"
+
+/* The raw entry of premap as readers must see it.  Inside media_try(). */
+uint32_t map_read(const struct arena *arena, uint32_t premap);
+
+/* The raw word on the medium.  Inside media_try(). */
+uint32_t map_read_media(const struct arena *arena, uint32_t premap);
+
+/*
+ * Store a raw entry on the medium; visible on return, not flushed.
+ * Inside media_try().
+ */
+int
+map_store(struct arena *arena, uint32_t premap, uint32_t entry) BTT_MUST_CHECK;
+
+/* Start the write-back of the entries premap .. premap + n - 1. */
+int map_flush(struct arena *arena, uint32_t premap, uint32_t n) BTT_MUST_CHECK;
+
+/* Does the entry own a block that the arena has? */
+static inline bool
+map_entry_in_range(const struct arena *arena, uint32_t entry, uint32_t premap)
+{
+	return map_entry_block(entry, premap) < arena->internal_nlba;
+}
+
+/* The lock of a premap LBA's line, as a stripe number (5.3). */
+static inline uint64_t
+map_line(uint32_t premap)
+{
+	return premap / MAP_LINE_ENTRIES;
+}
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * read -- the read path: no lock, no allocation, no copy that the caller does
+ * not ask for.
+ *
+ * One publication covers a window of sectors: look all map entries up, publish
+ * the blocks they own, look them up again.  An entry that changed in between
+ * is published anew and looked up again; one that did not names a block that
+ * stays as it is until the window ends (I3).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "engine.h"
+#include "hook.h"
+#include "map.h"
+
+const uint8_t btt_zeroes[BTT_SECTOR_MAX] = { 0 };
+
+struct read_job {
+	struct btt *btt;
+	struct btt_worker *worker;
+	uint64_t first; /* sector of the device */
+	unsigned n;
+};
+
+/* Walks the sectors of a window over arena boundaries. */
+struct cursor {
+	const struct btt *btt;
+	struct arena *arena;
+	uint32_t premap;
+};
+
+static void
+cursor_init(struct cursor *cursor, const struct btt *btt, uint64_t sector)
+{
+	cursor->btt = btt;
+	cursor->arena = btt_arena_of(btt, sector);
+	cursor->premap = (uint32_t)(sector - cursor->arena->first_sector);
+}
+
+static void
+cursor_next(struct cursor *cursor)
+{
+	if (++cursor->premap < cursor->arena->external_nlba)
+		return;
+	if (cursor->arena->index + 1 < cursor->btt->narena)
+		cursor->arena++;
+	cursor->premap = 0;
+}
+
+/* Does the entry have content on the medium that a reader looks at? */
+static bool
+has_data(const struct btt *btt, uint32_t entry)
+{
+	enum map_state state = map_entry_state(entry);
+
+	return state == MAP_STATE_NORMAL ||
+	    (state == MAP_STATE_INITIAL && !btt->initial_is_zero);
+}
+
+static int
+name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
+    uint64_t *ret_name)
+{
+	if (map_entry_state(entry) == MAP_STATE_ERROR)
+		return -EIO;
+	/* Media may have changed since it was checked: look each time. */
+	if (!map_entry_in_range(at->arena, entry, at->premap))
+		return -EIO;
+	*ret_name = has_data(btt, entry)
+	    ? rtt_name(at->arena->number, map_entry_block(entry, at->premap))
+	    : RTT_NOTHING;
+	return 0;
+}
+
+/* Until the published entry i is what the map says. */
+static int
+settle(struct read_job *job, const struct cursor *at, unsigned i)
+{
+	uint32_t *published = &job->worker->window.entry[i];
+	uint64_t name;
+	uint32_t entry;
+	int r;
+
+	if (MUTANT(11))
+		return 0;
+	/* A turn for each write of this sector by others: they progress. */
+	while ((entry = map_read(at->arena, at->premap)) != *published) {
+		if ((r = name_of(job->btt, at, entry, &name)) < 0)
+			return r;
+		rtt_replace(job->worker->slot, i, name);
+		*published = entry;
+	}
+	return 0;
+}
+
+static int
+publish_window(void *arg)
+{
+	struct read_job *job = arg;
+	struct btt_worker *worker = job->worker;
+	struct cursor at;
+	uint64_t name;
+	int r;
+
+	cursor_init(&at, job->btt, job->first);
+	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
+		worker->window.entry[i] = map_read(at.arena, at.premap);
+		r = name_of(job->btt, &at, worker->window.entry[i], &name);
+		if (r < 0)
+			return r;
+		rtt_note(worker->slot, i, name);
+	}
+	rtt_publish(worker->slot, job->n);
+	cursor_init(&at, job->btt, job->first);
+	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
+		if ((r = settle(job, &at, i)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void
+iov_add(struct iovec *iov, int *niov, const void *base, size_t len)
+{
+	if (*niov > 0) {
+		struct iovec *last = &iov[*niov - 1];
+
+		if ((const char *)last->iov_base + last->iov_len == base) {
+			last->iov_len += len;
+			return;
+		}
+	}
+	/* An iovec cannot say const; readers of it do not write. */
+	iov[*niov].iov_base = (void *)(uintptr_t)base;
+	iov[*niov].iov_len = len;
+	++*niov;
+}
+
+/* Zeroes go on where the last ones ended, while the constant page lasts. */
+static void
+iov_add_zeroes(struct iovec *iov, int *niov, size_t len)
+{
+	if (*niov > 0) {
+		struct iovec *last = &iov[*niov - 1];
+
+		if (last->iov_base == btt_zeroes &&
+		    last->iov_len + len <= sizeof(btt_zeroes)) {
+			last->iov_len += len;
+			return;
+		}
+	}
+	iov[*niov].iov_base = (void *)(uintptr_t)btt_zeroes;
+	iov[*niov].iov_len = len;
+	++*niov;
+}
+
+int
+btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
+    size_t len, struct iovec *iov, int *ret_niov)
+{
+	uint32_t sector_bytes = btt->geometry.sector_bytes;
+	uint32_t skip = (uint32_t)(off % sector_bytes);
+	struct read_job job = { .btt = btt, .worker = worker };
+	struct cursor at;
+	int niov = 0;
+	int r;
+
+	if (!btt_range_inside(btt, off, len))
+		return -ERANGE;
+	if (len == 0) {
+		*ret_niov = 0;
+		return 0;
+	}
+	if (len > (size_t)BTT_READ_SECTORS * sector_bytes - skip)
+		return -EINVAL;
+	job.first = off / sector_bytes;
+	job.n = (unsigned)((skip + len + sector_bytes - 1) / sector_bytes);
+	if ((r = media_try(publish_window, &job)) < 0) {
+		rtt_clear(worker->slot);
+		return r;
+	}
+
+	cursor_init(&at, btt, job.first);
+	for (unsigned i = 0; i < job.n; i++, cursor_next(&at)) {
+		uint32_t entry = worker->window.entry[i];
+		size_t part =
+		    sector_bytes - skip < len ? sector_bytes - skip : len;
+
+		if (has_data(btt, entry))
+			iov_add(iov, &niov,
+			    (const uint8_t *)media_at(btt->media,
+				arena_block_off(at.arena,
+				    map_entry_block(entry, at.premap))) +
+				skip,
+			    part);
+		else
+			iov_add_zeroes(iov, &niov, part);
+		len -= part;
+		skip = 0;
+	}
+	assert(len == 0);
+	*ret_niov = niov;
+	return 0;
+}
+
+void
+btt_read_end(struct btt *btt, struct btt_worker *worker)
+{
+	(void)btt;
+	if (!MUTANT(14))
+		rtt_clear(worker->slot);
+}
+
+struct copy_job {
+	const struct iovec *iov;
+	int niov;
+	uint8_t *dst;
+};
+
+static int
+copy_out(void *arg)
+{
+	struct copy_job *job = arg;
+
+	for (int i = 0; i < job->niov; i++) {
+		HOOK_POINT("data load");
+		memcpy(job->dst, job->iov[i].iov_base, job->iov[i].iov_len);
+		job->dst += job->iov[i].iov_len;
+	}
+	return 0;
+}
+
+int
+btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
+    void *dst)
+{
+	struct copy_job job = { .iov = worker->iov, .dst = dst };
+	size_t sector_bytes = btt->geometry.sector_bytes;
+	size_t part;
+	int r;
+
+	if (!btt_range_inside(btt, off, len))
+		return -ERANGE;
+	while (len > 0) {
+		/* A window ends on a sector's end. */
+		part = BTT_READ_SECTORS * sector_bytes - off % sector_bytes;
+		if (part > len)
+			part = len;
+		r = btt_read_begin(
+		    btt, worker, off, part, worker->iov, &job.niov);
+		if (r < 0)
+			return r;
+		r = media_try(copy_out, &job);
+		btt_read_end(btt, worker);
+		if (r < 0)
+			return r;
+		off += part;
+		len -= part;
+	}
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_RTT_H
+#define BTT_RTT_H
+
+/*
+ * rtt -- read tracking table: which blocks are being read, by whom.
+ *
+ * A reader takes no lock, so a block may be freed while it is read.  It is not
+ * written again until no slot of this table names it (I3).
+ *
+ *	reader			writer that reuses block b
+ *	  look the map up	  (earlier) map entry := other block
+ *	  slot := b		  wait until no slot names b
+ *	  look the map up again	  write to b
+ *	  same? read b
+ *	  slot := nothing
+ *
+ * All four accesses of the crossing are sequentially consistent operations:
+ * either the writer sees the slot and waits, or the reader sees the new map
+ * entry and starts over.  (Acquire and release would allow both to miss: a
+ * processor lets a load pass an earlier store.)
+ *
+ * The table has one slot a worker, on cache lines of its own, and serves all
+ * devices of a pool; a name is an arena's number with a block's.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <btt/btt.h>
+#include <lanes/annotations.h>
+
+/* No arena has number 0, so 0 names nothing. */
+#define RTT_NOTHING UINT64_C(0)
+
+/* Keys: a atomic, R written by the slot's reader only. */
+struct rtt_slot {
+	/* [a, R] names that count; pairs with rtt_wait's load. */
+	_Alignas(LANES_CACHE_LINE) _Atomic uint32_t nname;
+	/* [a, R] pairs with rtt_wait's loads. */
+	_Atomic uint64_t name[BTT_READ_SECTORS];
+};
+
+struct rtt {
+	unsigned nslot;              /* [I] */
+	struct rtt_slot *slot;       /* [I] nslot of them */
+	_Atomic uint32_t last_arena; /* [a] numbers given out */
+};
+
+static inline uint64_t
+rtt_name(uint32_t arena_number, uint32_t block)
+{
+	return (uint64_t)arena_number << 32 | block;
+}
+
+int rtt_init(struct rtt *rtt, unsigned nslot) BTT_MUST_CHECK;
+void rtt_fini(struct rtt *rtt);
+/* A number that no other arena of the table has. */
+uint32_t rtt_new_arena(struct rtt *rtt);
+
+/* Reader: note the i-th name; it counts from rtt_publish on. */
+void rtt_note(struct rtt_slot *slot, unsigned i, uint64_t name);
+/* Reader: make the first n names count, before the map is looked up again. */
+void rtt_publish(struct rtt_slot *slot, unsigned n);
+/* Reader: replace a published name, before the map is looked up again. */
+void rtt_replace(struct rtt_slot *slot, unsigned i, uint64_t name);
+/* Reader: nothing is read any more.  On every exit. */
+void rtt_clear(struct rtt_slot *slot);
+
+/*
+ * Writer: sleep until no slot names any of the n names.  Spins a little,
+ * yields, then sleeps in growing steps (LN-8): the reader may be off the
+ * processor.  Returns how often it had to wait.
+ */
+unsigned rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n);
+
+#endif

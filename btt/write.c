@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * write -- the write path.
+ *
+ * For a run of neighbouring sectors of one arena: take lanes and their free
+ * blocks, wait for readers of those blocks, place the data, lock the map lines,
+ * look up what the sectors have, commit (batch.c, group.c), let go.
+ *
+ * A sector that is written in part, or that carries metadata to be kept, is
+ * composed from its old content; then the map lines are locked before the data
+ * is placed, so that no other writer changes that content meanwhile.
+ *
+ * Lanes and map locks are held while the medium is written to and, without
+ * groups, fenced: both are locks that sleep (LN-3).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "engine.h"
+#include "group.h"
+#include "hook.h"
+#include "map.h"
+
+/* What is written where: len bytes from src, skip bytes into premap. */
+struct write_job {
+	struct btt *btt;
+	struct btt_worker *worker;
+	uint32_t skip;
+	size_t len;
+	const uint8_t *src; /* NULL: zeroes */
+};
+
+/* The part of sector i of the batch that the request covers. */
+static void
+sector_part(const struct write_job *job, unsigned i, size_t *ret_start,
+    size_t *ret_len, const uint8_t **ret_src)
+{
+	size_t sector_bytes = job->btt->geometry.sector_bytes;
+	size_t before = i * sector_bytes; /* from the first sector's start */
+	size_t start = before < job->skip ? job->skip - before : 0;
+	size_t done = before + start - job->skip;
+	size_t part = sector_bytes - start;
+
+	if (part > job->len - done)
+		part = job->len - done;
+	*ret_start = start;
+	*ret_len = part;
+	*ret_src = job->src == NULL ? NULL : job->src + done;
+}
+
+static int
+place_bytes(struct media *media, uint64_t off, const uint8_t *src, size_t len)
+{
+	return src == NULL ? media_zero(media, off, len)
+			   : media_copy(media, off, src, len);
+}
+
+/* Whole sectors: adjacent free blocks take one copy. */
+static int
+place_whole(void *arg)
+{
+	const struct write_job *job = arg;
+	struct batch *batch = &job->worker->batch;
+	struct arena *arena = batch->arena;
+	size_t sector_bytes = arena->sector_bytes;
+	unsigned i = 0;
+	unsigned n;
+	int r;
+
+	for (; i < batch->nchange; i += n) {
+		n = 1;
+		while (arena->internal_lbasize == sector_bytes &&
+		    i + n < batch->nchange &&
+		    batch->change[i + n].new_block ==
+			batch->change[i].new_block + n)
+			n++;
+		r = place_bytes(arena->media,
+		    arena_block_off(arena, batch->change[i].new_block),
+		    job->src == NULL ? NULL : job->src + i * sector_bytes,
+		    n * sector_bytes);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Old content of the sector into the worker's buffer, metadata included. */
+static int
+load_old(
+    const struct write_job *job, const struct change *change, bool data_wanted)
+{
+	struct arena *arena = job->worker->batch.arena;
+	enum map_state state = map_entry_state(change->old_entry);
+	uint32_t block = map_entry_block(change->old_entry, change->premap);
+	size_t bytes = arena->sector_bytes + arena->meta_bytes;
+	bool zero = state == MAP_STATE_ZERO ||
+	    (state == MAP_STATE_INITIAL && job->btt->initial_is_zero);
+
+	/* A sector marked bad can be written whole, not in part. */
+	if (state == MAP_STATE_ERROR) {
+		if (data_wanted)
+			return -EIO;
+		zero = true;
+	}
+	if (zero)
+		memset(job->worker->sector, 0, bytes);
+	else
+		memcpy(job->worker->sector,
+		    media_at(arena->media, arena_block_off(arena, block)),
+		    bytes);
+	return 0;
+}
+
+/* Parts of sectors, and sectors with metadata: compose each. */
+static int
+place_composed(void *arg)
+{
+	const struct write_job *job = arg;
+	struct batch *batch = &job->worker->batch;
+	struct arena *arena = batch->arena;
+	uint8_t *sector = job->worker->sector;
+	int r;
+
+	for (unsigned i = 0; i < batch->nchange; i++) {
+		const struct change *change = &batch->change[i];
+		const uint8_t *src;
+		size_t start, len;
+
+		sector_part(job, i, &start, &len, &src);
+		r = load_old(job, change, len < arena->sector_bytes);
+		if (r < 0)
+			return r;
+		if (src == NULL)
+			memset(sector + start, 0, len);
+		else
+			memcpy(sector + start, src, len);
+		r = media_copy(arena->media,
+		    arena_block_off(arena, change->new_block), sector,
+		    arena->sector_bytes + arena->meta_bytes);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Nobody may be reading the blocks that are written next (I3). */
+static void
+wait_for_readers(struct btt *btt, struct btt_worker *worker)
+{
+	struct batch *batch = &worker->batch;
+	struct lane_stats *stats = &btt->lane_stats[worker->span.lane[0]];
+
+	for (unsigned i = 0; i < batch->nchange; i++)
+		worker->name[i] =
+		    rtt_name(batch->arena->number, batch->change[i].new_block);
+	if (rtt_wait(&btt->pool->rtt, worker->name, batch->nchange) > 0)
+		atomic_fetch_add_explicit(
+		    &stats->nreader_wait, 1, memory_order_relaxed);
+}
+
+static void
+count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
+{
+	struct lane_stats *stats = &btt->lane_stats[worker->span.lane[0]];
+
+	/* Only the lane's holder writes: no locked instruction is needed. */
+	atomic_store_explicit(&stats->nfence,
+	    atomic_load_explicit(&stats->nfence, memory_order_relaxed) + nfence,
+	    memory_order_relaxed);
+	atomic_store_explicit(&stats->nbatch,
+	    atomic_load_explicit(&stats->nbatch, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
+	atomic_store_explicit(&stats->nsector_written,
+	    atomic_load_explicit(
+		&stats->nsector_written, memory_order_relaxed) +
+		worker->batch.nchange,
+	    memory_order_relaxed);
+}
+
+/* Data is durable before its group's first sync only if we see to it. */
+static int
+fence_own_data(void *arg)
+{
+	struct media *media = arg;
+
+	return media->granularity == MEDIA_PAGE ? 0 : media_fence(media);
+}
+
+/*
+ * Place the data and commit, or add to the group whose number is returned.
+ * The batch has its pairs.
+ */
+static int
+place_and_commit(struct write_job *job, const struct lane_span *span,
+    bool compose, uint64_t *ret_group) REQUIRES(*span)
+{
+	struct btt *btt = job->btt;
+	struct batch *batch = &job->worker->batch;
+	uint32_t first = batch->change[0].premap;
+	struct stripe_range range;
+	int r;
+
+	wait_for_readers(btt, job->worker);
+	if (!compose && (r = media_try(place_whole, job)) < 0)
+		return r;
+	stripe_lock(batch->arena->map_locks, map_line(first),
+	    map_line(first + batch->nchange - 1), &range);
+	if ((r = batch_read_old(batch, &range)) < 0)
+		goto out;
+	if (compose && (r = media_try(place_composed, job)) < 0)
+		goto out;
+	if (btt->group == NULL) {
+		r = batch_commit(batch, span, &range);
+	} else if ((r = media_try(fence_own_data, btt->media)) == 0) {
+		*ret_group = group_add(btt, job->worker, batch, &range);
+	}
+out:
+	stripe_unlock(&range);
+	return r;
+}
+
+int
+write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
+    const uint8_t *src, size_t *ret_written, uint64_t *ret_group)
+{
+	uint32_t sector_bytes = btt->geometry.sector_bytes;
+	struct arena *arena = btt_arena_of(btt, off / sector_bytes);
+	uint64_t in_arena = off - arena->first_sector * sector_bytes;
+	uint64_t room =
+	    (uint64_t)arena->external_nlba * sector_bytes - in_arena;
+	uint32_t skip = (uint32_t)(off % sector_bytes);
+	struct write_job job = { btt, worker, skip, len, src };
+	struct batch *batch = &worker->batch;
+	bool compose;
+	size_t want;
+	int r;
+
+	if ((r = btt_may_write(btt)) < 0)
+		return r;
+	if ((r = atomic_load(&arena->failed)) < 0)
+		return r;
+	if (job.len > room)
+		job.len = (size_t)room;
+	want = (skip + job.len + sector_bytes - 1) / sector_bytes;
+	if (want > BATCH_MAX)
+		want = BATCH_MAX;
+
+	lane_span_enter(btt->lanes, worker->index, &worker->span);
+	batch_claim(batch, arena, &worker->span,
+	    (uint32_t)(in_arena / sector_bytes), (unsigned)want);
+	if (batch->nchange == 0) {
+		lane_span_leave(&worker->span);
+		*ret_written = 0;
+		return group_make_room(btt);
+	}
+	if (job.len > batch->nchange * sector_bytes - skip)
+		job.len = batch->nchange * sector_bytes - skip;
+	compose = skip != 0 || (skip + job.len) % sector_bytes != 0 ||
+	    arena->meta_bytes != 0;
+	r = place_and_commit(&job, &worker->span, compose, ret_group);
+	if (r < 0 && btt->group != NULL)
+		batch_unclaim(batch);
+	else
+		count_batch(btt, worker, btt->group == NULL ? 3 : 0);
+	lane_span_leave(&worker->span);
+	if (r == 0)
+		*ret_written = job.len;
+	return r;
+}
+
+/* What was added to groups is durable, if writes promise that. */
+int
+write_settle(struct btt *btt, uint64_t group)
+{
+	if (group == 0 || btt->geometry.durability != BTT_DURABLE_WRITE)
+		return 0;
+	return group_wait(btt, group);
+}
+
+int
+btt_write(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
+    const void *src)
+{
+	const uint8_t *bytes = src;
+	uint64_t group = 0;
+	size_t written;
+	int r;
+
+	if (!btt_range_inside(btt, off, len))
+		return -ERANGE;
+	while (len > 0) {
+		r = write_some(btt, worker, off, len, bytes, &written, &group);
+		if (r < 0)
+			return r;
+		off += written;
+		bytes += written;
+		len -= written;
+	}
+	/* Groups end in order: the last one's end is the first one's too. */
+	return write_settle(btt, group);
+}
