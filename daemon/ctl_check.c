@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <btt/check.h>
+#include <btt/media.h>
+
+#include "ctl.h"
+#include "progress.h"
+
+/*
+ * Findings of one name that people see before the rest is only counted; a
+ * random map has millions.  --verbose and --json show all.
+ */
+#define SHOWN_MAX 20u
+/* Names that are counted apart; the library has fewer. */
+#define NAME_MAX_COUNT 64u
+
+struct check_options {
+	struct ctl_common common;
+};
+
+static const struct ctl_option options_table[] = {
+	CTL_OPTION_JSON,
+	CTL_OPTION_QUIET,
+	CTL_OPTION_VERBOSE,
+	CTL_OPTION_END,
+};
+
+struct name_count {
+	const char *name;
+	uint64_t n;
+};
+
+/* One run; findings are printed as they come, none is kept. */
+struct checking {
+	const struct check_options *options;
+	const char *path;
+	struct progress progress;
+	bool begun; /* the head of the output is printed */
+	struct name_count counts[NAME_MAX_COUNT];
+	size_t ncount;
+};
+
+static uint64_t
+count_name(struct checking *checking, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < checking->ncount; i++) {
+		if (strcmp(checking->counts[i].name, name) == 0)
+			return ++checking->counts[i].n;
+	}
+	if (checking->ncount == NAME_MAX_COUNT)
+		return 1;
+	checking->counts[checking->ncount++] = (struct name_count){ name, 1 };
+	return 1;
+}
+
+static const char *
+severity_name(enum btt_severity severity)
+{
+	return severity == BTT_DAMAGE ? "damage" : "note";
+}
+
+static void
+print_finding(struct checking *checking, const struct btt_finding *finding)
+{
+	char entry[24];
+
+	if (!checking->begun)
+		printf("%-20s %-6s %5s %12s %16s %-6s %s\n", "FINDING", "KIND",
+		    "ARENA", "ENTRY", "BYTE", "REPAIR", "WHAT");
+	checking->begun = true;
+	if (count_name(checking, finding->name) > SHOWN_MAX &&
+	    !checking->options->common.verbose)
+		return;
+	strcpy(entry, "-");
+	if (finding->entry != BTT_NO_ENTRY)
+		snprintf(entry, sizeof(entry), "%" PRIu64, finding->entry);
+	printf("%-20s %-6s %5u %12s %16" PRIu64 " %-6s %s\n", finding->name,
+	    severity_name(finding->severity), finding->arena, entry,
+	    finding->off,
+	    finding->severity != BTT_DAMAGE ? "-"
+		: finding->repairable       ? "yes"
+					    : "no",
+	    finding->text);
+}
+
+/* What was not shown, by name. */
+static void
+print_rest(const struct checking *checking)
+{
+	size_t i;
+
+	if (checking->options->common.verbose)
+		return;
+	for (i = 0; i < checking->ncount; i++) {
+		if (checking->counts[i].n > SHOWN_MAX)
+			printf("%-20s and %" PRIu64 " more (--verbose)\n",
+			    checking->counts[i].name,
+			    checking->counts[i].n - SHOWN_MAX);
+	}
+}
+
+/*
+ * The JSON is written piece by piece, so that memory does not depend on how
+ * many findings a hostile image asks for.
+ */
+static void
+begin_json(struct checking *checking)
+{
+	struct json_object *path;
+
+	if (checking->begun)
+		return;
+	checking->begun = true;
+	if ((path = json_object_new_string(checking->path)) == NULL)
+		ctl_die_of_memory();
+	printf("[\n  {\n    \"file\": %s,\n    \"findings\": [",
+	    json_object_to_json_string_ext(
+		path, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(path);
+}
+
+static void
+print_finding_json(struct checking *checking, const struct btt_finding *finding)
+{
+	struct json_object *object;
+	bool first;
+
+	first = !checking->begun;
+	begin_json(checking);
+	object = ctl_new_object();
+	ctl_add_text(object, "kind", finding->name);
+	ctl_add_text(object, "severity", severity_name(finding->severity));
+	ctl_add_number(object, "arena", finding->arena);
+	if (finding->entry != BTT_NO_ENTRY)
+		ctl_add_number(object, "entry", finding->entry);
+	ctl_add_number(object, "offset", finding->off);
+	ctl_add_bool(object, "repairable", finding->repairable);
+	if (finding->endangers != NULL)
+		ctl_add_text(object, "endangers", finding->endangers);
+	ctl_add_text(object, "message", finding->text);
+	printf("%s\n      %s", first ? "" : ",",
+	    json_object_to_json_string_ext(object,
+		JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(object);
+}
+
+static void
+report(void *arg, const struct btt_finding *finding)
+{
+	struct checking *checking;
+
+	checking = arg;
+	if (checking->options->common.json) {
+		print_finding_json(checking, finding);
+	} else if (!checking->options->common.quiet) {
+		progress_clear(&checking->progress);
+		print_finding(checking, finding);
+	}
+}
+
+/*
+ * Metadata that contradicts itself to the point that the arenas cannot be
+ * found is damage like any other, though the library has nothing more to list.
+ */
+static const char *
+verdict(const struct btt_check_result *result, int r)
+{
+	if (r == -EUCLEAN || (r == 0 && result->ndamage > 0))
+		return "damaged";
+	return r < 0 ? "unknown" : "clean";
+}
+
+static void
+end_json(struct checking *checking, const struct btt_check_result *result,
+    int r, const struct btt_error *error)
+{
+	const struct {
+		const char *key;
+		uint64_t number;
+	} counts[] = {
+		{ "damage", result->ndamage },
+		{ "repairable", result->nrepairable },
+		{ "notes", result->nnote },
+		{ "sectors", result->nsector },
+		{ "map_normal", result->nnormal },
+		{ "map_initial", result->ninitial },
+		{ "map_zero", result->nzero },
+		{ "map_error", result->nerror },
+		{ "pending_writes", result->npending },
+	};
+	struct json_object *text;
+	size_t i;
+
+	printf("%s],\n", checking->begun ? "\n    " : "");
+	if (r < 0) {
+		if ((text = json_object_new_string(error->text)) == NULL)
+			ctl_die_of_memory();
+		printf(
+		    "    \"message\": %s,\n", json_object_to_json_string(text));
+		json_object_put(text);
+	}
+	for (i = 0; r == 0 && i < sizeof(counts) / sizeof(counts[0]); i++)
+		printf("    \"%s\": %" PRIu64 ",\n", counts[i].key,
+		    counts[i].number);
+	printf("    \"verdict\": \"%s\"\n  }\n]\n", verdict(result, r));
+}
+
+static void
+print_verdict(
+    const struct checking *checking, const struct btt_check_result *result)
+{
+	print_rest(checking);
+	if (checking->begun)
+		putchar('\n');
+	printf("%s: %s", checking->path, verdict(result, 0));
+	if (result->ndamage > 0)
+		printf(", %" PRIu64 " findings, %" PRIu64 " of them repairable",
+		    result->ndamage, result->nrepairable);
+	if (result->nnote > 0)
+		printf(", %" PRIu64 " notes", result->nnote);
+	printf("\n  %" PRIu64 " sectors: %" PRIu64 " written, %" PRIu64
+	       " never written, %" PRIu64 " zero, %" PRIu64 " error\n",
+	    result->nsector, result->nnormal, result->ninitial, result->nzero,
+	    result->nerror);
+	if (result->npending > 0)
+		printf("  %" PRIu64 " interrupted writes will be completed at "
+		       "the next open\n",
+		    result->npending);
+}
+
+static int
+check_media(struct checking *checking, const struct media *media)
+{
+	const struct ctl_common *common;
+	struct btt_check_result result = { 0 };
+	const struct btt_check_options options = {
+		.report = report,
+		.report_arg = checking,
+		.progress = progress_callback,
+		.progress_arg = &checking->progress,
+	};
+	struct btt_error error = { "" };
+	int r;
+
+	common = &checking->options->common;
+	progress_begin(
+	    &checking->progress, "Checking", PROGRESS_STEPS, !common->quiet);
+	r = btt_check(media, &options, &result, &error);
+	progress_end(&checking->progress);
+	if (common->json && (r == 0 || r == -EUCLEAN || checking->begun)) {
+		begin_json(checking);
+		end_json(checking, &result, r, &error);
+	} else if (r == 0 && !common->quiet) {
+		print_verdict(checking, &result);
+	}
+	if (r < 0) {
+		ctl_fail(checking->path, r, &error);
+		return r == -EUCLEAN ? CTL_FSCK_DAMAGE : CTL_FSCK_CANNOT;
+	}
+	return result.ndamage > 0 ? CTL_FSCK_DAMAGE : 0;
+}
+
+static int
+run(const void *options, char *const operands[])
+{
+	const struct media_options media_options = {
+		.read_only = true,
+		.allow_sparse = true,
+	};
+	struct checking checking = {
+		.options = options,
+		.path = operands[0],
+	};
+	struct btt_error error = { "" };
+	struct media *media;
+	int r, status;
+
+	r = media_open(checking.path, &media_options, &media, &error);
+	if (r < 0) {
+		ctl_fail(checking.path, r, &error);
+		return CTL_FSCK_CANNOT;
+	}
+	status = check_media(&checking, media);
+	media_close(media);
+	return status;
+}
+
+static_assert(sizeof(struct check_options) <= CTL_OPTIONS_MAX, "room");
+
+const struct ctl_command ctl_check = {
+	.name = "check",
+	.operands = "PATH",
+	.summary = "Look for damage in the metadata of a BTT, changing nothing",
+	.options = options_table,
+	.options_bytes = sizeof(struct check_options),
+	.min_operands = 1,
+	.max_operands = 1,
+	.fsck_status = true,
+	.run = run,
+};
