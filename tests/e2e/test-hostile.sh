@@ -1,0 +1,275 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Images that nobody should trust: truncated, zeroed, random, and with one
+# hostile number each.  For every one of them bttctl info and check must say
+# what is wrong, end with the right status, not crash (this runs on the ASan
+# build, too), and change no byte.
+
+. "$(dirname "$0")/ctl.sh"
+
+if ! have python3; then
+	echo "skipped: python3 is missing"
+	exit 77
+fi
+patch=$top/tests/support/patch_image.py
+# What a sanitizer finds must not look like one of our statuses.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:exitcode=99"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-}:exitcode=99"
+ncase=0
+
+# Statuses of info (UI-1).
+EIO=251
+NOT_A_BTT=132    # EMEDIUMTYPE
+CONTRADICTS=139  # EUCLEAN
+UNSUPPORTED=161  # ENOTSUP
+
+# case_of NAME: start a case from the base image.
+case_of() {
+	name=$1
+	ncase=$((ncase + 1))
+	image=$work/$name.img
+	cp --sparse=always "$base" "$image"
+}
+
+# damage NAME ACTION...: a case that patch_image.py makes.
+damage() {
+	case_of "$1"
+	shift
+	if ! python3 "$patch" "$image" "$@"; then
+		echo "cannot make $name" >&2
+		exit 1
+	fi
+}
+
+# expect INFO CHECK PATTERN: the statuses of info and check, and what check
+# says, on standard output for findings and on standard error for refusals.
+expect() {
+	local before after
+	before=$(sha256sum <"$image")
+	run "$1" info "$image"
+	check "$name: info exits $1 but says nothing" \
+	    test "$1" -eq 0 -o -s "$work/err"
+	one_line
+	run "$1" info --json "$image"
+	is_json
+	run "$2" check "$image"
+	check "$name: check lacks '$3'" \
+	    grep -Eqe "$3" "$work/out" "$work/err"
+	one_line
+	run "$2" check --quiet "$image"
+	silent out
+	run "$2" check --json "$image"
+	is_json
+	after=$(sha256sum <"$image")
+	same "$name: a byte was changed" "$before" "$after"
+	rm -f "$image"
+}
+
+# Standard error is one line, with the path and a reason, or nothing.
+one_line() {
+	[ -s "$work/err" ] || return
+	check "$name: not a line of the form 'bttctl: PATH: REASON'" \
+	    grep -Eq "^bttctl: $image: [^ ]" "$work/err"
+	same "$name: lines on standard error" 1 "$(wc -l <"$work/err")"
+	check "$name: no reason" \
+	    sh -c "! grep -Eq 'Success|: *\$' '$work/err'"
+}
+
+# Nothing at all is right where there is nothing to show.
+is_json() {
+	[ -s "$work/out" ] || return
+	check "$name: no JSON" \
+	    sh -c "python3 -m json.tool <'$work/out' >/dev/null"
+}
+
+base=$work/base
+"$bttctl" create -q -s 16781312 "$base" || exit 1 # arena of 16 MiB, 3829 sectors
+SIZE=16781312
+EXTERNAL=3829
+INTERNAL=4085
+
+same_as_clean() {
+	case_of clean
+	expect 0 0 ': clean$'
+}
+
+truncated() {
+	local size
+	for size in 0 1 511 4095 4096 4111 8191; do
+		case_of truncated-$size
+		truncate -s $size "$image"
+		if [ $size -eq 0 ]; then
+			expect 234 8 'empty|size'
+		else
+			expect $NOT_A_BTT 8 'BTT'
+		fi
+	done
+	for size in 8192 12288 65536 8388608 $((SIZE - 12288)) \
+	    $((SIZE - 4096)) $((SIZE - 1)); do
+		case_of truncated-$size
+		truncate -s $size "$image"
+		expect $CONTRADICTS 4 'beyond|short|long|small|space|end'
+	done
+	case_of longer
+	truncate -s $((SIZE * 2)) "$image"
+	expect 0 0 ': clean'
+}
+
+emptied() {
+	damage zeroed zero 0 $SIZE
+	expect $NOT_A_BTT 8 'BTT'
+	damage zeroed-info zero 4096 4096 zero -4096 4096
+	expect $NOT_A_BTT 8 'BTT'
+	damage zeroed-primary zero 4096 4096
+	expect 0 4 'info'
+	damage zeroed-backup zero -4096 4096
+	expect 0 4 'info2'
+	damage zeroed-start zero 0 1048576
+	expect 0 4 'info'
+	damage zeroed-log zero -20480 16384
+	expect 0 4 'log'
+	damage random random 0 $SIZE
+	expect $NOT_A_BTT 8 'BTT'
+	damage random-primary random 4096 4096
+	expect 0 4 'info'
+	damage random-map random 16744448 16384
+	expect 0 4 'map-range'
+	damage random-log random -20480 16384
+	expect 0 4 'log'
+	damage bad-sums sum both
+	expect $NOT_A_BTT 8 'BTT|checksum'
+	damage bad-sum sum primary
+	expect 0 4 'info'
+	damage random-tail random 5120 2048 random -3000 2000
+	expect $NOT_A_BTT 8 'BTT|checksum'
+	damage signature-only zero 0 $SIZE signature 4096
+	expect $NOT_A_BTT 8 'BTT|checksum'
+}
+
+# A right checksum over a wrong number, in both copies.
+fields() {
+	local field value
+	while read -r field value; do
+		damage "field-$field-$value" info both "$field" "$value"
+		expect $CONTRADICTS 4 "$(echo "$field" | sed 's/_/./')|arena"
+	done <<-end
+		external_nlba 0
+		external_nlba 1
+		external_nlba $((EXTERNAL + 1))
+		external_nlba 0xffffffff
+		internal_lbasize 0
+		internal_lbasize 64
+		internal_lbasize 4095
+		internal_lbasize 8192
+		internal_lbasize 0xffffffff
+		internal_nlba 0
+		internal_nlba $((INTERNAL + 1))
+		internal_nlba 0x40000000
+		internal_nlba 0xffffffff
+		nfree 0
+		nfree 1
+		nfree 255
+		nfree 257
+		nfree 0xffffffff
+		nextoff 1
+		nextoff 4096
+		nextoff 0x1000000
+		nextoff 0x8000000000
+		nextoff 0xfffffffffffff000
+		nextoff 0xffffffffffffffff
+		dataoff 0
+		dataoff 1
+		dataoff 0x1000000
+		dataoff 0xfffffffffffff000
+		mapoff 0
+		mapoff 4096
+		mapoff 16740353
+		mapoff 0x7ffffffffffff000
+		mapoff 0xffffffffffffffff
+		logoff 0
+		logoff 16740352
+		logoff 0xfffffffffffff000
+		info2off 0
+		info2off 4096
+		info2off 0x1000000
+		info2off 0xffffffffffffffff
+	end
+	for value in 0 1 0xffff; do
+		damage "field-major-$value" info both major $value \
+		    info both minor 7
+		expect $UNSUPPORTED 8 'version'
+	done
+	for value in 0 1 511 1000 131072 0xffffffff; do
+		damage "field-external_lbasize-$value" info both \
+		    external_lbasize $value
+		expect $UNSUPPORTED 8 'sector'
+	done
+	# legal, but a reason not to write
+	damage error-flag info both flags 1
+	expect 0 4 'flag|error'
+}
+
+map_entries() {
+	damage map-range map 7 0xffffffff
+	expect 0 4 'map-range +damage +0 +7 '
+	damage map-range-edge map 0 $((0xc0000000 + INTERNAL))
+	expect 0 4 'map-range +damage +0 +0 '
+	damage map-twice map 5 0xc0000006
+	expect 0 4 'damage +0 '
+	damage map-takes-free-block map 5 $((0xc0000000 + EXTERNAL))
+	expect 0 4 'damage +0 '
+	damage map-error-of-another map 9 0x40000001
+	expect 0 4 'damage +0 '
+	damage map-zero-out-of-range map 9 0xbfffffff
+	expect 0 4 'map-range'
+	# states that are none of damage
+	damage map-zero map 9 0x80000009
+	expect 0 0 ', 1 zero'
+	damage map-error map 9 0x40000009
+	expect 0 0 ', 1 error'
+}
+
+log_entries() {
+	damage log-seq-equal log 3 1 seq 1
+	expect 0 4 'log-seq +damage +0 +3 '
+	damage log-seq-large log 3 0 seq 4
+	expect 0 4 'log-seq +damage +0 +3 '
+	damage log-seq-huge log 255 0 seq 0xffffffff
+	expect 0 4 'log-seq +damage +0 +255 '
+	damage log-lba log 8 0 lba $EXTERNAL
+	expect 0 4 'log-range +damage +0 +8 '
+	damage log-lba-huge log 8 0 lba 0xffffffff
+	expect 0 4 'log-range +damage +0 +8 '
+	damage log-old log 9 0 old $INTERNAL
+	expect 0 4 'log-range +damage +0 +9 '
+	damage log-old-huge log 9 0 old 0x3fffffff
+	expect 0 4 'log-range +damage +0 +9 '
+	damage log-new log 10 0 new $INTERNAL
+	expect 0 4 'log-range +damage +0 +10 '
+	damage log-same-free-block log 11 0 old $((EXTERNAL + 12)) \
+	    log 11 0 new $((EXTERNAL + 12))
+	expect 0 4 'damage +0 '
+	damage log-mixed-padding log 3 2 lba 1 log 3 2 old 2 \
+	    log 3 2 new 3 log 3 2 seq 3
+	expect 0 4 'log'
+}
+
+copies() {
+	damage copies-differ info backup uuid0 1
+	expect 0 4 'info'
+	damage backup-other-size info backup external_nlba 5
+	expect 0 4 'info'
+	damage primary-hostile info primary mapoff 4096
+	expect $CONTRADICTS 4 'mapoff|map'
+}
+
+same_as_clean
+truncated
+emptied
+fields
+map_entries
+log_entries
+copies
+echo "$ncase images"
+same 'enough images' 1 $((ncase >= 30))
+finish
