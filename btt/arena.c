@@ -244,10 +244,20 @@ store_pending(void *arg)
 		if ((r = map_flush(arena, pending->premap, 1)) < 0)
 			return r;
 	}
-	/*
-	 * Durable before the first write: that write's log entry may replace
-	 * the one that recovery would need to do this again (M22).
-	 */
+	return 0;
+}
+
+/*
+ * Durable before the first write: that write's log entry may replace the one
+ * that recovery would need to do this again.
+ */
+static int
+complete_pending(struct arena *arena)
+{
+	int r;
+
+	if ((r = media_try(store_pending, arena)) < 0)
+		return r;
 	return MUTANT(22) ? 0 : media_fence(arena->media);
 }
 
@@ -274,7 +284,7 @@ arena_recover(struct arena *arena, bool read_only, struct btt_error *error)
 	if (arena->npending > 0 && read_only)
 		r = remember_pending(arena);
 	else if (arena->npending > 0 && !MUTANT(15))
-		r = media_try(store_pending, arena);
+		r = complete_pending(arena);
 	free(arena->pending);
 	arena->pending = NULL;
 	if (r < 0)
@@ -297,7 +307,6 @@ flag_copy(void *arg)
 	struct media *media = job->arena->media;
 	uint8_t block[BTT_INFO_BYTES];
 	struct btt_info info;
-	int r;
 
 	memcpy(block, media_at(media, job->off), sizeof(block));
 	/* Never touch what is no info block: it may be somebody's evidence. */
@@ -305,9 +314,7 @@ flag_copy(void *arg)
 		return 0;
 	info.flags |= BTT_FLAG_ERROR;
 	btt_info_encode(&info, block);
-	if ((r = media_copy(media, job->off, block, sizeof(block))) < 0)
-		return r;
-	return media_fence(media);
+	return media_copy(media, job->off, block, sizeof(block));
 }
 
 void
@@ -329,7 +336,9 @@ arena_fail(struct arena *arena, int error, bool flag_media)
 	 */
 	job.off = arena->info2_off;
 	(void)media_try(flag_copy, &job);
+	(void)media_fence(arena->media);
 	job.off = arena->info_off;
 	(void)media_try(flag_copy, &job);
+	(void)media_fence(arena->media);
 	mutex_unlock(&arena->error_lock);
 }

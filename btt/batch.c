@@ -190,38 +190,31 @@ changes_advance_pairs(
 	}
 }
 
-static int
-prepare(void *arg)
-{
-	struct batch *batch = arg;
-	int r;
+typedef int
+changes_fn(struct arena *arena, const struct change *change, unsigned n);
 
-	if ((r = changes_store_bodies(
-		 batch->arena, batch->change, batch->nchange)) < 0)
-		return r;
-	return media_fence(batch->arena->media);
+struct step {
+	struct batch *batch;
+	changes_fn *store;
+};
+
+static int
+run_step(void *arg)
+{
+	const struct step *step = arg;
+
+	return step->store(
+	    step->batch->arena, step->batch->change, step->batch->nchange);
 }
 
+/* Stores of one kind for all sectors, then the fence that ends them. */
 static int
-commit(void *arg)
+store_and_fence(struct batch *batch, changes_fn *store)
 {
-	struct batch *batch = arg;
+	struct step step = { batch, store };
 	int r;
 
-	if ((r = changes_store_commits(
-		 batch->arena, batch->change, batch->nchange)) < 0)
-		return r;
-	return media_fence(batch->arena->media);
-}
-
-static int
-publish(void *arg)
-{
-	struct batch *batch = arg;
-	int r;
-
-	if ((r = changes_store_map(
-		 batch->arena, batch->change, batch->nchange)) < 0)
+	if ((r = media_try(run_step, &step)) < 0)
 		return r;
 	return media_fence(batch->arena->media);
 }
@@ -239,18 +232,18 @@ batch_commit(struct batch *batch, const struct lane_span *span,
 	 * A crash or an error in here leaves new bodies under old sequence
 	 * numbers: the older halves are the older halves still.
 	 */
-	if ((r = media_try(prepare, batch)) < 0)
+	if ((r = store_and_fence(batch, changes_store_bodies)) < 0)
 		return r;
 
 	/*
 	 * From here on an error leaves entries that may or may not be
 	 * committed.  Recovery decides; until then the pairs rest.
 	 */
-	if ((r = media_try(commit, batch)) < 0)
+	if ((r = store_and_fence(batch, changes_store_commits)) < 0 ||
+	    (r = store_and_fence(batch, changes_store_map)) < 0) {
 		arena_fail(arena, r, media_failed(arena->media) == 0);
-	else if ((r = media_try(publish, batch)) < 0)
-		arena_fail(arena, r, media_failed(arena->media) == 0);
-	else
-		changes_advance_pairs(arena, batch->change, batch->nchange);
-	return r;
+		return r;
+	}
+	changes_advance_pairs(arena, batch->change, batch->nchange);
+	return 0;
 }

@@ -244,37 +244,72 @@ typedef int
 changes_fn(struct arena *arena, const struct change *change, unsigned n);
 
 struct round_job {
-	struct btt *btt;
+	struct arena *arena;
 	changes_fn *store;
+	const struct change *change;
+	unsigned n;
 };
+
+static int
+run_stores(void *arg)
+{
+	const struct round_job *job = arg;
+
+	return job->store(job->arena, job->change, job->n);
+}
+
+/* The log entries of the group's pairs are the group's (I2). */
+static int
+store_log(struct arena *arena, struct arena_changes *changes, changes_fn *store)
+{
+	struct round_job job = { arena, store, changes->change, changes->n };
+
+	return media_try(run_stores, &job);
+}
+
+/*
+ * A line of the map at a time, under its lock: a neighbour that is not in the
+ * group may be set to zero at this moment (I5).
+ */
+static int
+store_map(struct arena *arena, struct arena_changes *changes, changes_fn *store)
+{
+	struct round_job job = { arena, store, changes->change, 0 };
+	const struct change *end = changes->change + changes->n;
+	struct stripe_range range;
+	int r = 0;
+
+	for (; r == 0 && job.change < end; job.change += job.n) {
+		uint64_t line = map_line(job.change->premap);
+
+		job.n = 1;
+		while (job.change + job.n < end &&
+		    map_line(job.change[job.n].premap) == line)
+			job.n++;
+		stripe_lock(arena->map_locks, line, line, &range);
+		r = media_try(run_stores, &job);
+		stripe_unlock(&range);
+	}
+	return r;
+}
 
 /* One of the three rounds over all arenas, with its sync. */
 static int
-do_round(void *arg)
+do_round(struct btt *btt,
+    int (*round)(struct arena *, struct arena_changes *, changes_fn *),
+    changes_fn *store)
 {
-	struct round_job *job = arg;
-	struct btt *btt = job->btt;
 	int r;
 
 	for (uint32_t i = 0; i < btt->narena; i++) {
-		struct arena_changes *changes = &btt->group->arena[i];
-
-		if (changes->n == 0)
+		if (btt->group->arena[i].n == 0)
 			continue;
-		r = job->store(&btt->arena[i], changes->change, changes->n);
+		r = round(&btt->arena[i], &btt->group->arena[i], store);
 		if (r < 0)
 			return r;
 	}
 	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
 	return media_fence(btt->media);
-}
-
-static int
-round_of(struct btt *btt, changes_fn *store)
-{
-	struct round_job job = { .btt = btt, .store = store };
-
-	return media_try(do_round, &job);
 }
 
 static void
@@ -325,13 +360,13 @@ commit_group(struct btt *btt, uint64_t *ret_g)
 	 * page granularity the first sync covers it; elsewhere each has fenced
 	 * its own.
 	 */
-	if ((r = round_of(btt, changes_store_bodies)) < 0)
+	if ((r = do_round(btt, store_log, changes_store_bodies)) < 0)
 		goto fail;
 	if (!job.any)
 		return 0;
-	if ((r = round_of(btt, changes_store_commits)) < 0)
+	if ((r = do_round(btt, store_log, changes_store_commits)) < 0)
 		goto fail;
-	if ((r = round_of(btt, changes_store_map)) < 0)
+	if ((r = do_round(btt, store_map, changes_store_map)) < 0)
 		goto fail;
 	retire(btt, job.g);
 	return 0;

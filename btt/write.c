@@ -180,10 +180,8 @@ count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
 
 /* Data is durable before its group's first sync only if we see to it. */
 static int
-fence_own_data(void *arg)
+fence_own_data(struct media *media)
 {
-	struct media *media = arg;
-
 	return media->granularity == MEDIA_PAGE ? 0 : media_fence(media);
 }
 
@@ -212,7 +210,7 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 		goto out;
 	if (btt->group == NULL) {
 		r = batch_commit(batch, span, &range);
-	} else if ((r = media_try(fence_own_data, btt->media)) == 0) {
+	} else if ((r = fence_own_data(btt->media)) == 0) {
 		*ret_group = group_add(btt, job->worker, batch, &range);
 	}
 out:

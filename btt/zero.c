@@ -95,12 +95,6 @@ zero_entries(
 	return 0;
 }
 
-static int
-fence_zeroes(void *arg)
-{
-	return media_fence(arg);
-}
-
 /* Bytes that can be zeroed by entries at off: whole sectors only. */
 static uint64_t
 whole_sectors(const struct btt *btt, uint64_t off, uint64_t len)
@@ -149,7 +143,7 @@ btt_zero(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
 	}
 	/* Entries that a flush will make durable need no fence here. */
 	if (stored && btt->geometry.durability == BTT_DURABLE_WRITE &&
-	    (r = media_try(fence_zeroes, btt->media)) < 0)
+	    (r = media_fence(btt->media)) < 0)
 		return r;
 	return write_settle(btt, group);
 }
