@@ -24,13 +24,13 @@
 
 struct overlay_pair;
 
-/* Keys: L holder of the pair's lane, G its group's turn (group.h). */
+/* Keys: a atomic, L holder of the pair's lane, G its group (group.h). */
 struct flog_pair {
 	uint32_t free_block; /* [L] nobody's block: the next write goes there */
 	uint8_t older;       /* [L] half to overwrite, 0 or 1 */
 	uint8_t next_seq;    /* [L] number that the next entry gets */
 	uint32_t premap;     /* [G] sector whose pending write uses the pair */
-	uint64_t group;      /* [G] that write's group, 0: none pending */
+	_Atomic uint64_t group; /* [a, G] that write's group, 0: none */
 };
 
 /* A map store that a crash prevented. */

@@ -131,6 +131,18 @@ note_dirty(struct group_state *group, uint64_t g)
 		;
 }
 
+/*
+ * The committer looks at all pairs, those of the next group's writers too.
+ * Relaxed: what it does with a pair of its own group is ordered by that
+ * writer's leave_group.
+ */
+static void
+set_group(struct arena *arena, uint32_t pair, uint64_t g)
+{
+	atomic_store_explicit(
+	    &arena->pair[pair].group, g, memory_order_relaxed);
+}
+
 uint64_t
 group_add(struct btt *btt, struct btt_worker *worker, struct batch *batch,
     const struct stripe_range *range)
@@ -147,12 +159,12 @@ group_add(struct btt *btt, struct btt_worker *worker, struct batch *batch,
 		const struct change *change = &batch->change[i];
 
 		arena->pair[change->pair].premap = change->premap;
-		arena->pair[change->pair].group = g;
+		set_group(arena, change->pair, g);
 		if (!overlay_set(overlay, change->premap,
 			MAP_NORMAL | change->new_block, change->pair, &before))
 			continue;
 		/* Written again before it was committed: one change is left. */
-		arena->pair[before].group = 0;
+		set_group(arena, before, 0);
 		arena_give_pair(arena, before);
 	}
 	note_dirty(btt->group, g);
@@ -224,7 +236,8 @@ collect(void *arg)
 			const struct flog_pair *pair = &arena->pair[k];
 			struct change *change;
 
-			if (pair->group != job->g)
+			if (atomic_load_explicit(
+				&pair->group, memory_order_relaxed) != job->g)
 				continue;
 			change = &changes->change[changes->n++];
 			change->premap = pair->premap;
@@ -333,7 +346,7 @@ retire(struct btt *btt, uint64_t g)
 		/* The map on the medium says all of it now. */
 		overlay_clear(&arena->overlays->table[g & 1]);
 		for (unsigned k = 0; k < changes->n; k++) {
-			arena->pair[changes->change[k].pair].group = 0;
+			set_group(arena, changes->change[k].pair, 0);
 			arena_give_pair(arena, changes->change[k].pair);
 		}
 	}

@@ -77,8 +77,7 @@ run_slice(void *arg)
 {
 	struct slice *slice = arg;
 	const struct cell *cell = slice->cell;
-	uint64_t nplace =
-	    slice->subject->size(slice->state) / cell->request;
+	uint64_t nplace = slice->subject->size(slice->state) / cell->request;
 	uint64_t state = slice->thread * UINT64_C(977) + now_ns();
 	uint64_t place = nplace / cell->nthread * slice->thread;
 	uint8_t *buf = aligned_alloc(4096, (cell->request + 4095) & ~4095u);
@@ -90,18 +89,18 @@ run_slice(void *arg)
 		/* A clock call for some requests, not for each. */
 		for (unsigned i = 0; i < 16 && r == 0; i++) {
 			state = state * UINT64_C(6364136223846793005) + 1;
-			place = cell->sequential ? (place + 1) % nplace :
-						   (state >> 20) % nplace;
-			r = cell->write ?
-			    slice->subject->write(slice->state, slice->thread,
-				place * cell->request, buf) :
-			    slice->subject->read(slice->state, slice->thread,
-				place * cell->request, buf);
+			place = cell->sequential ? (place + 1) % nplace
+						 : (state >> 20) % nplace;
+			r = cell->write
+			    ? slice->subject->write(slice->state, slice->thread,
+				  place * cell->request, buf)
+			    : slice->subject->read(slice->state, slice->thread,
+				  place * cell->request, buf);
 			slice->nrequest++;
 			if (r == 0 && cell->sync_every != 0 &&
 			    ++unsynced == cell->sync_every) {
-				r = slice->subject->sync(slice->state,
-				    slice->thread);
+				r = slice->subject->sync(
+				    slice->state, slice->thread);
 				unsynced = 0;
 			}
 		}
@@ -125,8 +124,7 @@ measure(const struct subject *subject, const struct cell *cell, void *state,
 	for (unsigned i = 0; i < cell->nthread; i++) {
 		slice[i] = (struct slice){ subject, cell, state, i,
 			start + slice_ms * UINT64_C(1000000), 0, false };
-		if (pthread_create(&thread[i], NULL, run_slice, &slice[i]) !=
-		    0)
+		if (pthread_create(&thread[i], NULL, run_slice, &slice[i]) != 0)
 			abort();
 	}
 	for (unsigned i = 0; i < cell->nthread; i++) {
@@ -223,16 +221,16 @@ run_cell(struct bench *bench, const struct named_cell *named)
 			if (value[i][k] == 0)
 				bench->nfailed++;
 			else
-				requests[i] += bench->slice_ms * 1e6 /
-				    value[i][k];
+				requests[i] +=
+				    bench->slice_ms * 1e6 / value[i][k];
 		}
 	}
 	for (unsigned i = 0; i < NSUBJECT; i++) {
 		if (state[i] == NULL)
 			continue;
 		result[i] = median(value[i], bench->repeat);
-		fences[i] = (double)(subjects[i]->nfence(state[i]) -
-				fences_before[i]) /
+		fences[i] =
+		    (double)(subjects[i]->nfence(state[i]) - fences_before[i]) /
 		    (requests[i] > 0 ? requests[i] : 1);
 		subjects[i]->close(state[i]);
 	}
@@ -244,8 +242,8 @@ cell_if(struct bench *bench, const char *what, struct cell cell)
 {
 	struct named_cell named = { .cell = cell };
 
-	(void)snprintf(named.name, sizeof(named.name), "%s %uT", what,
-	    cell.nthread);
+	(void)snprintf(
+	    named.name, sizeof(named.name), "%s %uT", what, cell.nthread);
 	if (bench->filter == NULL || strstr(named.name, bench->filter) != NULL)
 		run_cell(bench, &named);
 }
@@ -325,8 +323,10 @@ main(int argc, char **argv)
 		{ "ram", required_argument, NULL, 'r' },
 		{ 0 },
 	};
-	struct bench bench = { .ram = "/dev/shm", .disk = "/var/tmp",
-		.repeat = 5, .slice_ms = 300 };
+	struct bench bench = { .ram = "/dev/shm",
+		.disk = "/var/tmp",
+		.repeat = 5,
+		.slice_ms = 300 };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -342,9 +342,10 @@ main(int argc, char **argv)
 		} else if (option == 'r') {
 			bench.ram = optarg;
 		} else {
-			fprintf(stderr, "usage: bench [--quick] [--json FILE] "
-					"[--filter WORD] [--disk DIR] "
-					"[--ram DIR]\n");
+			fprintf(stderr,
+			    "usage: bench [--quick] [--json FILE] "
+			    "[--filter WORD] [--disk DIR] "
+			    "[--ram DIR]\n");
 			return 2;
 		}
 	}

@@ -20,16 +20,16 @@
 #define BENCH_THREADS_MAX 8u
 
 struct cell {
-	const char *dir;      /* where files are made */
+	const char *dir; /* where files are made */
 	enum media_force force;
-	uint64_t bytes;       /* of the medium */
+	uint64_t bytes; /* of the medium */
 	uint32_t sector;
-	uint32_t request;     /* bytes, a multiple of sector */
+	uint32_t request; /* bytes, a multiple of sector */
 	bool write;
 	bool sequential;
 	unsigned nthread;
-	unsigned sync_every;  /* writes between flushes, 0: none */
-	bool durable_flush;   /* durability=flush for our engine */
+	unsigned sync_every; /* writes between flushes, 0: none */
+	bool durable_flush;  /* durability=flush for our engine */
 };
 
 struct subject {
@@ -38,8 +38,8 @@ struct subject {
 	void *(*open)(const struct cell *cell);
 	/* cell->request bytes at off */
 	int (*read)(void *state, unsigned thread, uint64_t off, void *buf);
-	int (*write)(void *state, unsigned thread, uint64_t off,
-	    const void *buf);
+	int (*write)(
+	    void *state, unsigned thread, uint64_t off, const void *buf);
 	int (*sync)(void *state, unsigned thread);
 	uint64_t (*size)(void *state); /* bytes that off may span */
 	/* fences or syncs so far, 0 where nobody counts */

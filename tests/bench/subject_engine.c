@@ -28,10 +28,9 @@ engine_open(const struct cell *cell)
 		.nfree = cell->force == MEDIA_FORCE_PAGE ? 4096 : 256,
 		.medium_is_zero = true,
 	};
-	struct btt_open_options options = {
-		.durability = cell->durable_flush ? BTT_DURABLE_FLUSH :
-						    BTT_DURABLE_WRITE
-	};
+	struct btt_open_options options = { .durability = cell->durable_flush
+		    ? BTT_DURABLE_FLUSH
+		    : BTT_DURABLE_WRITE };
 	struct btt_error error = { "" };
 	struct engine *engine;
 	struct media *media;
@@ -46,8 +45,7 @@ engine_open(const struct cell *cell)
 	if (media_open(path, &media_options, &media, &error) < 0 ||
 	    btt_create(media, &create, &error) < 0 ||
 	    btt_worker_pool_new(BENCH_THREADS_MAX, &engine->pool) < 0 ||
-	    btt_open(media, engine->pool, &options, &engine->btt, &error) <
-		0) {
+	    btt_open(media, engine->pool, &options, &engine->btt, &error) < 0) {
 		fprintf(stderr, "bench: %s: %s\n", path, error.text);
 		exit(1);
 	}
@@ -69,9 +67,8 @@ engine_write(void *state, unsigned thread, uint64_t off, const void *buf)
 {
 	struct engine *engine = state;
 
-	return btt_write(engine->btt,
-	    btt_worker_pool_get(engine->pool, thread), off,
-	    engine->cell->request, buf);
+	return btt_write(engine->btt, btt_worker_pool_get(engine->pool, thread),
+	    off, engine->cell->request, buf);
 }
 
 static int
@@ -79,8 +76,8 @@ engine_sync(void *state, unsigned thread)
 {
 	struct engine *engine = state;
 
-	return btt_flush(engine->btt,
-	    btt_worker_pool_get(engine->pool, thread));
+	return btt_flush(
+	    engine->btt, btt_worker_pool_get(engine->pool, thread));
 }
 
 static uint64_t

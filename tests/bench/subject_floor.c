@@ -55,8 +55,8 @@ floor_open(const struct cell *cell)
 	for (uint64_t i = 0; i < floor->nblock; i++)
 		(void)media_store32(floor->media, floor->map_off + 4 * i,
 		    le32_encode((uint32_t)i));
-	(void)media_zero(floor->media, floor->data_off,
-	    floor->nblock * cell->sector);
+	(void)media_zero(
+	    floor->media, floor->data_off, floor->nblock * cell->sector);
 	(void)media_fence(floor->media);
 	return floor;
 }
@@ -70,8 +70,8 @@ floor_read(void *state, unsigned thread, uint64_t off, void *buf)
 
 	(void)thread;
 	for (uint32_t i = 0; i < floor->cell->request / sector; i++) {
-		uint32_t block = media_load32(floor->media,
-		    floor->map_off + 4 * (off / sector + i));
+		uint32_t block = media_load32(
+		    floor->media, floor->map_off + 4 * (off / sector + i));
 
 		memcpy(dst,
 		    media_at(floor->media,
@@ -106,14 +106,14 @@ floor_write(void *state, unsigned thread, uint64_t off, const void *buf)
 
 		r |= media_copy(media, floor->data_off + block * sector,
 		    (const uint8_t *)buf + (size_t)i * sector, sector);
-		r |= media_store64(media, log + i * LOG_BYTES,
-		    le64_encode(premap + i));
+		r |= media_store64(
+		    media, log + i * LOG_BYTES, le64_encode(premap + i));
 		r |= media_flush(media, log + i * LOG_BYTES, 8);
 	}
 	r |= media_fence(media);
 	for (uint32_t i = 0; i < n; i++) {
-		r |= media_store64(media, log + i * LOG_BYTES + 8,
-		    le64_encode(stamp));
+		r |= media_store64(
+		    media, log + i * LOG_BYTES + 8, le64_encode(stamp));
 		r |= media_flush(media, log + i * LOG_BYTES + 8, 8);
 	}
 	r |= media_fence(media);

@@ -82,8 +82,8 @@ pmemblk_read_blocks(void *state, unsigned thread, uint64_t off, void *buf)
 }
 
 static int
-pmemblk_write_blocks(void *state, unsigned thread, uint64_t off,
-    const void *buf)
+pmemblk_write_blocks(
+    void *state, unsigned thread, uint64_t off, const void *buf)
 {
 	struct pmemblk *blk = state;
 	uint32_t sector = blk->cell->sector;

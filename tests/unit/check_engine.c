@@ -86,12 +86,12 @@ START_TEST(range__past_the_end_is_erange)
 	worker = fixture_worker(&fixture, 0);
 	size = fixture.geometry.size_bytes;
 	ck_assert_int_eq(btt_read(fixture.btt, worker, size - 1, 1, buf), 0);
-	ck_assert_int_eq(btt_read(fixture.btt, worker, size - 1, 2, buf),
-	    -ERANGE);
-	ck_assert_int_eq(btt_write(fixture.btt, worker, size - 1, 2, buf),
-	    -ERANGE);
-	ck_assert_int_eq(btt_write(fixture.btt, worker, UINT64_MAX, 2, buf),
-	    -ERANGE);
+	ck_assert_int_eq(
+	    btt_read(fixture.btt, worker, size - 1, 2, buf), -ERANGE);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, worker, size - 1, 2, buf), -ERANGE);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, worker, UINT64_MAX, 2, buf), -ERANGE);
 	ck_assert_int_eq(btt_zero(fixture.btt, worker, size, 1), -ERANGE);
 	ck_assert_int_eq(btt_read(fixture.btt, worker, size, 0, buf), 0);
 	fixture_free(&fixture);
@@ -109,11 +109,11 @@ compare_all(const uint8_t *shadow, uint8_t *buf)
 	uint64_t size = fixture.geometry.size_bytes;
 
 	for (uint64_t off = 0; off < size; off += SHADOW_MAX) {
-		size_t len = size - off < SHADOW_MAX ? (size_t)(size - off) :
-						       SHADOW_MAX;
+		size_t len =
+		    size - off < SHADOW_MAX ? (size_t)(size - off) : SHADOW_MAX;
 
-		ck_assert_int_eq(btt_read(fixture.btt, worker, off, len, buf),
-		    0);
+		ck_assert_int_eq(
+		    btt_read(fixture.btt, worker, off, len, buf), 0);
 		ck_assert_msg(memcmp(buf, shadow + off, len) == 0,
 		    "differs in the MiB at %llu", (unsigned long long)off);
 	}
@@ -124,11 +124,12 @@ random_operation(uint64_t *state, uint8_t *shadow, uint8_t *buf)
 {
 	struct btt_worker *worker = fixture_worker(&fixture, 0);
 	uint64_t size = fixture.geometry.size_bytes;
-	size_t len = next_random(state) % (next_random(state) % 8 == 0 ?
-						  SHADOW_MAX :
-						  12000) + 1;
-	uint64_t off = ((uint64_t)next_random(state) << 20 |
-			   next_random(state)) % (size - len + 1);
+	size_t len = next_random(state) %
+		(next_random(state) % 8 == 0 ? SHADOW_MAX : 12000) +
+	    1;
+	uint64_t off =
+	    ((uint64_t)next_random(state) << 20 | next_random(state)) %
+	    (size - len + 1);
 	unsigned what = next_random(state) % 10;
 
 	if (next_random(state) % 2 == 0)
@@ -137,24 +138,39 @@ random_operation(uint64_t *state, uint8_t *shadow, uint8_t *buf)
 		for (size_t i = 0; i < len; i++)
 			buf[i] = (uint8_t)next_random(state);
 		memcpy(shadow + off, buf, len);
-		ck_assert_int_eq(btt_write(fixture.btt, worker, off, len, buf),
-		    0);
+		ck_assert_int_eq(
+		    btt_write(fixture.btt, worker, off, len, buf), 0);
 	} else if (what < 7) {
 		memset(shadow + off, 0, len);
 		ck_assert_int_eq(btt_zero(fixture.btt, worker, off, len), 0);
 	} else if (what < 8) {
 		ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
 	} else {
-		ck_assert_int_eq(btt_read(fixture.btt, worker, off, len, buf),
-		    0);
+		ck_assert_int_eq(
+		    btt_read(fixture.btt, worker, off, len, buf), 0);
 		ck_assert_int_eq(memcmp(buf, shadow + off, len), 0);
 	}
 }
 
+/* As a power cut would leave it: nothing is closed first. */
+static void
+copy_medium(struct fixture *ret_copy, const struct fixture *original)
+{
+	const struct media *media = original->media;
+
+	memset(ret_copy, 0, sizeof(*ret_copy));
+	ck_assert_int_eq(
+	    media_ram_new(media->size, media->granularity, &ret_copy->media),
+	    0);
+	ck_assert_int_eq(
+	    media_copy(ret_copy->media, 0, media_at(media, 0), media->size), 0);
+	ck_assert_int_eq(btt_worker_pool_new(2, &ret_copy->pool), 0);
+}
+
 START_TEST(operations__at_any_offset_equal_a_shadow_copy)
 {
-	struct fixture_options options = options_of(_i);
-	struct media *media;
+	struct fixture_options options;
+	struct fixture copy;
 	uint64_t state = (uint64_t)_i + 1;
 	uint8_t *shadow, *buf;
 
@@ -166,14 +182,18 @@ START_TEST(operations__at_any_offset_equal_a_shadow_copy)
 	for (unsigned i = 0; i < SHADOW_OPS; i++)
 		random_operation(&state, shadow, buf);
 	compare_all(shadow, buf);
-	ck_assert_int_eq(btt_flush(fixture.btt, fixture_worker(&fixture, 0)),
-	    0);
+	ck_assert_int_eq(
+	    btt_flush(fixture.btt, fixture_worker(&fixture, 0)), 0);
 
-	/* What was flushed is on the medium: a second engine sees it. */
-	media = fixture.media;
-	fixture_check(media);
+	/* What was flushed is on the medium: an engine on a copy sees it. */
+	copy_medium(&copy, &fixture);
+	fixture_free(&fixture);
+	fixture = copy;
+	fixture_check(fixture.media);
+	options = options_of(_i);
 	fixture_open(&fixture, &options);
 	compare_all(shadow, buf);
+	fixture_free(&fixture);
 	free(shadow);
 	free(buf);
 }
@@ -239,9 +259,8 @@ START_TEST(write__of_more_than_a_group_holds_goes_on)
 	buf = malloc(1 << 20);
 	memset(buf, 0x5a, 1 << 20);
 	for (unsigned i = 0; i < 4; i++)
-		ck_assert_int_eq(btt_write(fixture.btt, worker, 4096, 1 << 20,
-				     buf),
-		    0);
+		ck_assert_int_eq(
+		    btt_write(fixture.btt, worker, 4096, 1 << 20, buf), 0);
 	free(buf);
 	fixture_free(&fixture);
 }
@@ -332,8 +351,8 @@ engine_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, read__of_a_fresh_device_is_zero, 0, NVARIANT);
 	tcase_add_loop_test(tc, range__past_the_end_is_erange, 0, NVARIANT);
-	tcase_add_loop_test(tc,
-	    operations__at_any_offset_equal_a_shadow_copy, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, operations__at_any_offset_equal_a_shadow_copy, 0, NVARIANT);
 	tcase_add_test(tc, write__of_many_sectors_takes_three_fences);
 	tcase_add_test(tc, flush__commits_a_group_with_three_syncs);
 	tcase_add_test(tc, write__of_more_than_a_group_holds_goes_on);
@@ -344,4 +363,8 @@ engine_suite(void)
 	return suite;
 }
 
-CHECK_MAIN(engine_suite)
+int
+main(void)
+{
+	return check_main(engine_suite());
+}

@@ -78,8 +78,8 @@ write_run(struct stress *stress, struct btt_worker *worker, uint64_t *state,
 
 	for (unsigned i = 0; i < n; i++) {
 		version[i] = atomic_fetch_add(&stress->issued[lba + i], 1) + 1;
-		sector_fill(buf + (size_t)i * bytes, bytes, lba + i,
-		    version[i]);
+		sector_fill(
+		    buf + (size_t)i * bytes, bytes, lba + i, version[i]);
 	}
 	if (btt_write(stress->fixture.btt, worker, (uint64_t)lba * bytes,
 		(size_t)n * bytes, buf) < 0)
@@ -113,8 +113,7 @@ read_run(struct stress *stress, struct btt_worker *worker, uint64_t *state,
 			return "a sector is torn or another one";
 		if (version == 0 && written[i])
 			return "a finished write is not seen";
-		if ((uint64_t)version >
-		    atomic_load(&stress->issued[lba + i]))
+		if ((uint64_t)version > atomic_load(&stress->issued[lba + i]))
 			return "a version that nobody wrote";
 	}
 	atomic_fetch_add(&stress->nread, n);
@@ -134,15 +133,13 @@ fight(void *arg)
 	while (!atomic_load(&stress->stop) && thread->failure == NULL) {
 		unsigned what = next_random(&state) % 64;
 
-		if (what == 0 &&
-		    btt_flush(stress->fixture.btt, worker) < 0)
+		if (what == 0 && btt_flush(stress->fixture.btt, worker) < 0)
 			thread->failure = "flush failed";
 		else if (what % 2 == 0)
 			thread->failure =
 			    write_run(stress, worker, &state, buf);
 		else
-			thread->failure =
-			    read_run(stress, worker, &state, buf);
+			thread->failure = read_run(stress, worker, &state, buf);
 	}
 	free(buf);
 	return NULL;
@@ -156,8 +153,8 @@ run_for_ms(struct stress *stress, struct thread *threads, unsigned ms)
 	for (unsigned i = 0; i < NTHREAD; i++) {
 		threads[i].stress = stress;
 		threads[i].index = i;
-		ck_assert_int_eq(pthread_create(&threads[i].id, NULL, fight,
-				     &threads[i]),
+		ck_assert_int_eq(
+		    pthread_create(&threads[i].id, NULL, fight, &threads[i]),
 		    0);
 	}
 	(void)nanosleep(&delay, NULL);
@@ -204,10 +201,14 @@ stress_suite(void)
 	TCase *tc = tcase_create("threads");
 
 	tcase_set_timeout(tc, 240);
-	tcase_add_loop_test(tc, threads__never_tear_lose_or_cross_sectors, 0,
-	    NVARIANT);
+	tcase_add_loop_test(
+	    tc, threads__never_tear_lose_or_cross_sectors, 0, NVARIANT);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
 
-CHECK_MAIN(stress_suite)
+int
+main(void)
+{
+	return check_main(stress_suite());
+}
