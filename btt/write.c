@@ -204,6 +204,13 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 		return r;
 	stripe_lock(batch->arena->map_locks, map_line(first),
 	    map_line(first + batch->nchange - 1), &range);
+	/*
+	 * Again, now that nobody else can be between the commit and the map of
+	 * these sectors: where the map could not be stored, what it says is
+	 * not what recovery will make of it, and must not be built upon (I7).
+	 */
+	if ((r = atomic_load(&batch->arena->failed)) < 0)
+		goto out;
 	if ((r = batch_read_old(batch, &range)) < 0)
 		goto out;
 	if (compose && (r = media_try(place_composed, job)) < 0)
