@@ -85,7 +85,9 @@ zero_entries(
 	job.n = room > ZERO_STEP ? ZERO_STEP : (unsigned)room;
 	stripe_lock(arena->map_locks, map_line(premap),
 	    map_line(premap + job.n - 1), &range);
-	r = media_try(set_zero_entries, &job);
+	/* Again, under the locks: see place_and_commit. */
+	if ((r = atomic_load(&arena->failed)) == 0)
+		r = media_try(set_zero_entries, &job);
 	stripe_unlock(&range);
 	if (r < 0)
 		return r;
@@ -141,8 +143,13 @@ btt_zero(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
 		off += done;
 		len -= done;
 	}
-	/* Entries that a flush will make durable need no fence here. */
-	if (stored && btt->geometry.durability == BTT_DURABLE_WRITE &&
+	/*
+	 * Entries that a flush will make durable need no fence here, but only
+	 * a sync covers what other threads have stored.
+	 */
+	if (stored &&
+	    (btt->geometry.durability == BTT_DURABLE_WRITE ||
+		btt->media->granularity != MEDIA_PAGE) &&
 	    (r = media_fence(btt->media)) < 0)
 		return r;
 	return write_settle(btt, group);
