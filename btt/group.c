@@ -433,7 +433,10 @@ group_wait(struct btt *btt, uint64_t g)
 int
 group_flush(struct btt *btt)
 {
-	return group_wait(btt, atomic_load(&btt->group->dirty));
+	int r = group_wait(btt, atomic_load(&btt->group->dirty));
+
+	/* Sticky, also where this flush had nothing to do (I7). */
+	return r < 0 ? r : media_failed(btt->media);
 }
 
 int
@@ -443,10 +446,13 @@ group_make_room(struct btt *btt)
 	int r;
 
 	mutex_lock(&group->lock);
-	if (!group->committing)
-		lead(btt, group);
-	else
-		cond_wait(&group->changed, &group->lock);
+	/* A group that failed is never retried, nor is another put upon it. */
+	if (group->failed == 0) {
+		if (!group->committing)
+			lead(btt, group);
+		else
+			cond_wait(&group->changed, &group->lock);
+	}
 	r = group->failed;
 	mutex_unlock(&group->lock);
 	return r;
