@@ -30,13 +30,13 @@
  * become shorter than it was at open, since the system would say yes to a sync
  * of bytes that are gone.
  *
- * Threads: every operation may be called from any thread.  Ranges that two
- * threads change at once must not overlap; that is the engine's business.
+ * Threads: every operation may be called from any thread.  What two threads
+ * change at once must not overlap, counted in aligned units of 8 bytes (map
+ * entries come in lines under one lock); that is the engine's business.
  *
  * Faults: touching the mapping can raise SIGBUS (a truncated file, a poisoned
- * page).  Do so inside media_try().  The operations above may be called
- * outside of it on page granularity, where they do not touch the mapping for
- * writing, but callers need not know: wrap them too.
+ * page).  Do so inside media_try().  Only some of the operations above touch
+ * it, on some granularities, but callers need not know: wrap all but fence.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -103,16 +103,18 @@ struct media_identity {
 /*
  * Open and lock a file or block device.  The lock is exclusive unless
  * read_only is set (then shared), is held until close and is released by the
- * kernel when the process dies: flock on files, and O_EXCL on block devices.
+ * kernel when the process dies: flock and an open file description lock on
+ * files, and O_EXCL on block devices, which is exclusive for readers too.
  * Bytes of the environment have no say (PMEM2_FORCE_GRANULARITY and kin are
  * removed from it before libpmem2 is used).
  *
- * The file's size must be stable and above zero.
+ * The file's size must be stable and above zero.  Only a medium that will be
+ * written to is refused for holes and the like.
  *
  * Errors: -EBUSY with the process that holds the lock; -EROFS for a write open
- * of a read-only medium; -EINVAL for what is neither file nor block device;
- * -EOPNOTSUPP for holes, shared extents or copy-on-write without
- * allow_sparse; what open(2) and mmap(2) say.
+ * of a read-only medium; -EINVAL for what is neither file nor block device, or
+ * empty; -EOPNOTSUPP for holes, shared extents or copy-on-write without
+ * allow_sparse; what open(2), fsync(2) and mmap(2) say.
  *
  * Calls system functions that scan directories: control threads only.
  */
@@ -121,7 +123,8 @@ int media_open(const char *path, const struct media_options *options,
 
 /*
  * The same on an open descriptor, which the medium owns from now on, also when
- * an error is returned.  path is for messages.
+ * an error is returned.  One of a block device was opened with O_EXCL.  path is
+ * for messages.
  */
 int media_open_fd(int fd, const char *path,
     const struct media_options *options, struct media **ret_media,
