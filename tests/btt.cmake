@@ -1,0 +1,3 @@
+foreach(part format media engine)
+  include(btt_${part}.cmake OPTIONAL)
+endforeach()

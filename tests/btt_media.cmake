@@ -1,0 +1,3 @@
+# Media against files, memory and devices, without the engine.
+bttfs_unit_test(media LIBS btt lanes)
+bttfs_unit_test(media_open LIBS btt lanes)
