@@ -82,7 +82,11 @@ load_pair(struct arena *arena, const struct flog_media *group, uint32_t index,
 		return btt_error_set(error, -EUCLEAN,
 		    "arena %u: log pair %u: %s is out of range", arena->index,
 		    index, field);
-	pair->free_block = half[newer].old_map & MAP_BLOCK_MASK;
+	if (MUTANT(62))
+		newer ^= 1;
+	pair->free_block =
+	    MUTATE(61, half[newer].old_map, half[newer].new_map) &
+	    MAP_BLOCK_MASK;
 	pair->older = newer == 0 ? 1 : 0;
 	pair->next_seq = (uint8_t)flog_next_seq(half[newer].seq);
 	*ret_newest = half[newer];
@@ -141,10 +145,11 @@ find_pending(void *arg)
 			continue;
 		now = map_entry_block(
 		    map_read_media(arena, entry->lba), entry->lba);
-		if (now != old_block)
+		if (now != old_block && !MUTANT(63))
 			continue;
 		arena->pending[arena->npending].premap = entry->lba;
-		arena->pending[arena->npending].entry = MAP_NORMAL | new_block;
+		arena->pending[arena->npending].entry =
+		    MUTATE(64, MAP_NORMAL, 0) | new_block;
 		arena->npending++;
 	}
 	return 0;
@@ -173,6 +178,8 @@ arena_load_log(struct arena *arena, struct btt_error *error)
 		    arena->index, bad_group);
 		goto out;
 	}
+	if (MUTANT(34))
+		arena->slots.slot[1] ^= 3;
 	for (uint32_t i = 0; i < arena->nfree; i++) {
 		r = load_pair(arena, &log.log[i * FLOG_GROUP_SLOTS], i,
 		    &newest[i], error);
@@ -317,10 +324,22 @@ flag_copy(void *arg)
 	return media_copy(media, job->off, block, sizeof(block));
 }
 
+/*
+ * An error in here is one more failure of a medium that has already failed;
+ * the arena is frozen in memory either way.
+ */
+static void
+flag_block(struct arena *arena, uint64_t off)
+{
+	struct flag_job job = { arena, off };
+
+	if (media_try(flag_copy, &job) == 0)
+		(void)media_fence(arena->media);
+}
+
 void
 arena_fail(struct arena *arena, int error, bool flag_media)
 {
-	struct flag_job job = { .arena = arena };
 	int none = 0;
 
 	assert(error < 0);
@@ -329,16 +348,8 @@ arena_fail(struct arena *arena, int error, bool flag_media)
 	if (!flag_media || arena->media->read_only)
 		return;
 	mutex_lock(&arena->error_lock);
-	/*
-	 * Backup first: a torn primary can then be restored.  An error here is
-	 * one more failure of a medium that has already failed; the arena is
-	 * frozen in memory either way.
-	 */
-	job.off = arena->info2_off;
-	(void)media_try(flag_copy, &job);
-	(void)media_fence(arena->media);
-	job.off = arena->info_off;
-	(void)media_try(flag_copy, &job);
-	(void)media_fence(arena->media);
+	/* Backup first: a torn primary can then be restored. */
+	flag_block(arena, arena->info2_off);
+	flag_block(arena, arena->info_off);
 	mutex_unlock(&arena->error_lock);
 }
