@@ -60,10 +60,14 @@ uint64_t lane_set_waits(const struct lane_set *set);
  */
 void lane_span_enter_at(struct lane_set *set, unsigned home,
     struct lane_span *span, const char *here) ACQUIRES(*span);
+#define lane_span_extend(span) lane_span_extend_at((span), SYNC_HERE)
 /* One lane more if one is free right now; never waits.  False if none. */
-bool lane_span_extend(struct lane_span *span) REQUIRES(*span);
+bool
+lane_span_extend_at(struct lane_span *span, const char *here) REQUIRES(*span);
+#define lane_span_leave(span) lane_span_leave_at((span), SYNC_HERE)
 /* Give all lanes of the span back. */
-void lane_span_leave(struct lane_span *span) RELEASES(*span);
+void
+lane_span_leave_at(struct lane_span *span, const char *here) RELEASES(*span);
 /* Is this lane in the span and the span ours? For assertions (LN-1). */
 bool lane_span_holds(const struct lane_span *span, unsigned lane);
 

@@ -10,6 +10,7 @@
  * index, so two ranges cannot wait for each other; nobody holds two ranges of
  * one table.  To the validator a range is one lock of the table's class.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <lanes/annotations.h>
@@ -22,7 +23,7 @@ struct stripe_table;
 
 struct CAPABILITY("stripe range") stripe_range {
 	struct stripe_table *table;
-	uint32_t first;  /* index of the first lock, before wrapping */
+	uint32_t first;   /* index of the first lock, before wrapping */
 	uint32_t nstripe; /* locks held, at most the count of the table */
 };
 
@@ -42,7 +43,9 @@ void stripe_table_free(struct stripe_table *table);
  */
 void stripe_lock_at(struct stripe_table *table, uint64_t first, uint64_t last,
     struct stripe_range *range, const char *here) ACQUIRES(*range);
-void stripe_unlock(struct stripe_range *range) RELEASES(*range);
+#define stripe_unlock(range) stripe_unlock_at((range), SYNC_HERE)
+void
+stripe_unlock_at(struct stripe_range *range, const char *here) RELEASES(*range);
 /* Does the range hold the lock of this stripe? For assertions. */
 bool stripe_range_covers(const struct stripe_range *range, uint64_t stripe);
 

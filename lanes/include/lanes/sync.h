@@ -51,9 +51,10 @@ struct lock_class {
  * Keys: I immutable after init, a atomic, S internal to sync.c.
  */
 struct CAPABILITY("mutex") mutex {
-	pthread_mutex_t os;              /* [S] */
-	const struct lock_class *class;  /* [I] */
-	_Atomic(uintptr_t) owner;        /* [a] identity of the holder, 0 none */
+	pthread_mutex_t os;             /* [S] */
+	const struct lock_class *class; /* [I] */
+	_Atomic(uintptr_t) owner;       /* [a] identity of the holder, 0 none */
+	_Atomic(const char *) place;    /* [a] where the holder took it */
 };
 
 struct cond {
@@ -62,11 +63,14 @@ struct cond {
 
 /* class must outlive the mutex. */
 void mutex_init(struct mutex *mutex, const struct lock_class *class);
+#define mutex_fini(mutex) mutex_fini_at((mutex), SYNC_HERE)
 /* The mutex must be free: destroying a held one is a violation (LK-10). */
-void mutex_fini(struct mutex *mutex);
+void mutex_fini_at(struct mutex *mutex, const char *here);
 
 #define mutex_lock(mutex) mutex_lock_at((mutex), SYNC_HERE)
 #define mutex_trylock(mutex) mutex_trylock_at((mutex), SYNC_HERE)
+#define mutex_unlock(mutex) mutex_unlock_at((mutex), SYNC_HERE)
+#define mutex_assert_held(mutex) mutex_assert_held_at((mutex), SYNC_HERE)
 
 /* Sleep until the mutex is ours.  Not recursive (LN-2, LK-3). */
 void mutex_lock_at(struct mutex *mutex, const char *here) ACQUIRES(*mutex);
@@ -77,9 +81,10 @@ void mutex_lock_at(struct mutex *mutex, const char *here) ACQUIRES(*mutex);
 bool mutex_trylock_at(struct mutex *mutex, const char *here)
     TRY_ACQUIRES(true, *mutex) LANES_MUST_CHECK;
 /* By the thread that locked it only (LN-6, LK-5). */
-void mutex_unlock(struct mutex *mutex) RELEASES(*mutex);
+void mutex_unlock_at(struct mutex *mutex, const char *here) RELEASES(*mutex);
 /* A violation if the calling thread does not hold the mutex. */
-void mutex_assert_held(const struct mutex *mutex) REQUIRES(*mutex);
+void mutex_assert_held_at(const struct mutex *mutex, const char *here)
+    REQUIRES(*mutex);
 
 void cond_init(struct cond *cond);
 void cond_fini(struct cond *cond);
@@ -103,7 +108,8 @@ void cond_broadcast(struct cond *cond);
  */
 void sync_push(const void *object, const struct lock_class *class,
     bool may_block, const char *here);
-void sync_pop(const void *object);
+#define sync_pop(object) sync_pop_at((object), SYNC_HERE)
+void sync_pop_at(const void *object, const char *here);
 
 /* A violation if the thread holds any lock: replies, worker idle, exit. */
 void sync_assert_none_held(const char *here);
