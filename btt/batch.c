@@ -67,8 +67,9 @@ batch_claim(struct batch *batch, struct arena *arena, struct lane_span *span,
 	batch->nchange = 0;
 	do {
 		while (taken < span->nlane && batch->nchange < want)
-			claim_lane(
-			    batch, span->lane[taken++], nlane, premap, want);
+			claim_lane(batch,
+			    MUTATE(3, span->lane[taken++], taken++), nlane,
+			    premap, want);
 	} while (batch->nchange < want && lane_span_extend(span));
 }
 
@@ -168,7 +169,8 @@ changes_store_map(struct arena *arena, const struct change *change, unsigned n)
 		/* One write-back for each run, so for each line, of entries. */
 		if (i + 1 < n && change[i + 1].premap == change[i].premap + 1)
 			continue;
-		r = map_flush(arena, change[first].premap, i + 1 - first);
+		r = MUTATE(39,
+		    map_flush(arena, change[first].premap, i + 1 - first), 0);
 		if (r < 0)
 			return r;
 		first = i + 1;
@@ -183,10 +185,12 @@ changes_advance_pairs(
 	for (unsigned i = 0; i < n; i++, change++) {
 		struct flog_pair *pair = &arena->pair[change->pair];
 
-		pair->free_block =
-		    map_entry_block(change->old_entry, change->premap);
-		pair->older ^= 1;
-		pair->next_seq = (uint8_t)flog_next_seq(pair->next_seq);
+		pair->free_block = MUTATE(10,
+		    map_entry_block(change->old_entry, change->premap),
+		    change->new_block);
+		pair->older ^= MUTATE(9, 1, 0);
+		if (!MUTANT(18) && !(MUTANT(23) && pair->next_seq == 3))
+			pair->next_seq = (uint8_t)flog_next_seq(pair->next_seq);
 	}
 }
 
@@ -209,14 +213,15 @@ run_step(void *arg)
 
 /* Stores of one kind for all sectors, then the fence that ends them. */
 static int
-store_and_fence(struct batch *batch, changes_fn *store)
+store_and_fence(struct batch *batch, changes_fn *store, bool fenced)
 {
 	struct step step = { batch, store };
 	int r;
 
 	if ((r = media_try(run_step, &step)) < 0)
 		return r;
-	return media_fence(batch->arena->media);
+	r = fenced ? media_fence(batch->arena->media) : 0;
+	return MUTATE(29, r, 0);
 }
 
 int
@@ -232,18 +237,33 @@ batch_commit(struct batch *batch, const struct lane_span *span,
 	 * A crash or an error in here leaves new bodies under old sequence
 	 * numbers: the older halves are the older halves still.
 	 */
-	if ((r = store_and_fence(batch, changes_store_bodies)) < 0)
+	if ((r = store_and_fence(batch,
+		 MUTATE(7, changes_store_bodies, changes_store_commits),
+		 !MUTANT(4))) < 0)
 		return r;
+	if (MUTANT(20))
+		HOOK_POINT("early acknowledgement");
 
 	/*
 	 * From here on an error leaves entries that may or may not be
 	 * committed.  Recovery decides; until then the pairs rest.
 	 */
-	if ((r = store_and_fence(batch, changes_store_commits)) < 0 ||
-	    (r = store_and_fence(batch, changes_store_map)) < 0) {
-		arena_fail(arena, r, media_failed(arena->media) == 0);
-		return r;
-	}
+	if ((r = store_and_fence(batch,
+		 MUTATE(7, MUTATE(28, changes_store_commits, changes_store_map),
+		     changes_store_bodies),
+		 !MUTANT(5))) < 0)
+		goto fail;
+	if (MUTANT(19))
+		HOOK_POINT("early acknowledgement");
+	if ((r = store_and_fence(batch,
+		 MUTATE(28, changes_store_map, changes_store_commits),
+		 !MUTANT(6))) < 0 &&
+	    !MUTANT(27))
+		goto fail;
 	changes_advance_pairs(arena, batch->change, batch->nchange);
-	return 0;
+	return r;
+
+fail:
+	arena_fail(arena, r, media_failed(arena->media) == 0);
+	return r;
 }

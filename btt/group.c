@@ -109,7 +109,7 @@ enter_group(struct group_state *group, struct btt_worker *worker)
 		HOOK_POINT("group enter");
 		atomic_store(&worker->group, g);
 		HOOK_POINT("group entered");
-	} while (atomic_load(&group->active) != g);
+	} while (atomic_load(&group->active) != g && !MUTANT(52));
 	return g;
 }
 
@@ -164,10 +164,13 @@ group_add(struct btt *btt, struct btt_worker *worker, struct batch *batch,
 			MAP_NORMAL | change->new_block, change->pair, &before))
 			continue;
 		/* Written again before it was committed: one change is left. */
-		set_group(arena, before, 0);
-		arena_give_pair(arena, before);
+		if (!MUTANT(44))
+			set_group(arena, before, 0);
+		if (!MUTANT(43))
+			arena_give_pair(arena, before);
 	}
-	note_dirty(btt->group, g);
+	if (!MUTANT(60))
+		note_dirty(btt->group, g);
 	leave_group(worker);
 	return g;
 }
@@ -204,7 +207,7 @@ close_active(struct btt *btt)
 	 * A worker may be in a group of this number on another device: then we
 	 * wait for nothing, but not for long.
 	 */
-	for (unsigned i = 0; i < btt->pool->nworker; i++) {
+	for (unsigned i = 0; i < btt->pool->nworker && !MUTANT(47); i++) {
 		HOOK_POINT("group scan");
 		while (atomic_load(&btt->pool->worker[i].group) == g)
 			backoff_wait(&backoff);
@@ -243,6 +246,8 @@ collect(void *arg)
 			change->premap = pair->premap;
 			change->pair = k;
 			change->new_block = pair->free_block;
+			if (MUTANT(53))
+				arena_give_pair(arena, k);
 			change->old_entry = map_read_media(arena, pair->premap);
 			if (!map_entry_in_range(
 				arena, change->old_entry, change->premap))
@@ -310,7 +315,7 @@ store_map(struct arena *arena, struct arena_changes *changes, changes_fn *store)
 static int
 do_round(struct btt *btt,
     int (*round)(struct arena *, struct arena_changes *, changes_fn *),
-    changes_fn *store)
+    changes_fn *store, bool fenced)
 {
 	int r;
 
@@ -322,7 +327,7 @@ do_round(struct btt *btt,
 			return r;
 	}
 	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
-	return media_fence(btt->media);
+	return fenced ? media_fence(btt->media) : 0;
 }
 
 static void
@@ -334,17 +339,26 @@ fail_arenas(struct btt *btt, int error)
 			btt->group->arena[i].n > 0);
 }
 
+static void
+clear_overlays(struct btt *btt, uint64_t g)
+{
+	for (uint32_t i = 0; i < btt->narena; i++)
+		overlay_clear(&btt->arena[i].overlays->table[g & 1]);
+}
+
 /* The group is durable: its old blocks are free, its overlays empty. */
 static void
 retire(struct btt *btt, uint64_t g)
 {
+	for (uint32_t i = 0; i < btt->narena; i++)
+		changes_advance_pairs(&btt->arena[i],
+		    btt->group->arena[i].change, btt->group->arena[i].n);
+	/* The map on the medium says all of it now. */
+	clear_overlays(btt, g);
 	for (uint32_t i = 0; i < btt->narena; i++) {
 		struct arena_changes *changes = &btt->group->arena[i];
 		struct arena *arena = &btt->arena[i];
 
-		changes_advance_pairs(arena, changes->change, changes->n);
-		/* The map on the medium says all of it now. */
-		overlay_clear(&arena->overlays->table[g & 1]);
 		for (unsigned k = 0; k < changes->n; k++) {
 			set_group(arena, changes->change[k].pair, 0);
 			arena_give_pair(arena, changes->change[k].pair);
@@ -373,13 +387,21 @@ commit_group(struct btt *btt, uint64_t *ret_g)
 	 * page granularity the first sync covers it; elsewhere each has fenced
 	 * its own.
 	 */
-	if ((r = do_round(btt, store_log, changes_store_bodies)) < 0)
+	if ((r = do_round(btt, store_log,
+		 MUTATE(51, changes_store_bodies, changes_store_commits),
+		 !MUTANT(36))) < 0)
 		goto fail;
 	if (!job.any)
 		return 0;
-	if ((r = do_round(btt, store_log, changes_store_commits)) < 0)
+	if ((r = do_round(btt, store_log,
+		 MUTATE(51, changes_store_commits, changes_store_bodies),
+		 !MUTANT(49))) < 0)
 		goto fail;
-	if ((r = do_round(btt, store_map, changes_store_map)) < 0)
+	if (MUTANT(45))
+		clear_overlays(btt, job.g);
+	if ((r = do_round(btt, store_map, changes_store_map, !MUTANT(50))) <
+		0 &&
+	    !MUTANT(48))
 		goto fail;
 	retire(btt, job.g);
 	return 0;
@@ -418,6 +440,8 @@ group_wait(struct btt *btt, uint64_t g)
 	struct group_state *group = btt->group;
 	int r;
 
+	if (MUTANT(40))
+		return 0;
 	mutex_lock(&group->lock);
 	while (group->committed < g && group->failed == 0) {
 		if (group->committing)
@@ -447,7 +471,7 @@ group_make_room(struct btt *btt)
 
 	mutex_lock(&group->lock);
 	/* A group that failed is never retried, nor is another put upon it. */
-	if (group->failed == 0) {
+	if (group->failed == 0 || MUTANT(59)) {
 		if (!group->committing)
 			lead(btt, group);
 		else

@@ -24,4 +24,7 @@ void btt_hook_point(const char *what);
 #define MUTANT(n) false
 #endif
 
+/* right, but for mutant n */
+#define MUTATE(n, right, wrong) (MUTANT(n) ? (wrong) : (right))
+
 #endif

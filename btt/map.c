@@ -34,9 +34,13 @@ map_read(const struct arena *arena, uint32_t premap)
 int
 map_store(struct arena *arena, uint32_t premap, uint32_t entry)
 {
+	struct le32 word = le32_encode(entry);
+
 	HOOK_POINT("map store");
-	return media_store32(
-	    arena->media, entry_off(arena, premap), le32_encode(entry));
+	return MUTATE(31,
+	    media_store32(arena->media, entry_off(arena, premap), word),
+	    media_copy(
+		arena->media, entry_off(arena, premap), &word, sizeof(word)));
 }
 
 int

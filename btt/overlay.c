@@ -105,7 +105,7 @@ bool
 overlay_pair_find(
     const struct overlay_pair *pair, uint32_t premap, uint32_t *ret_entry)
 {
-	unsigned active = atomic_load(&pair->active);
+	unsigned active = atomic_load(&pair->active) ^ MUTATE(46, 0u, 1u);
 
 	return overlay_find(&pair->table[active], premap, ret_entry) ||
 	    overlay_find(&pair->table[1 - active], premap, ret_entry);

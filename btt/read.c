@@ -70,7 +70,8 @@ name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
 	if (!map_entry_in_range(at->arena, entry, at->premap))
 		return -EIO;
 	*ret_name = has_data(btt, entry)
-	    ? rtt_name(at->arena->number, map_entry_block(entry, at->premap))
+	    ? rtt_name(at->arena->number,
+		  MUTATE(32, map_entry_block(entry, at->premap), entry))
 	    : RTT_NOTHING;
 	return 0;
 }
@@ -90,7 +91,8 @@ settle(struct read_job *job, const struct cursor *at, unsigned i)
 	while ((entry = map_read(at->arena, at->premap)) != *published) {
 		if ((r = name_of(job->btt, at, entry, &name)) < 0)
 			return r;
-		rtt_replace(job->worker->slot, i, name);
+		if (!MUTANT(66))
+			rtt_replace(job->worker->slot, i, name);
 		*published = entry;
 	}
 	return 0;
@@ -253,6 +255,8 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 		    btt, worker, off, part, worker->iov, &job.niov);
 		if (r < 0)
 			return r;
+		if (MUTANT(67))
+			rtt_clear(worker->slot);
 		r = media_try(copy_out, &job);
 		btt_read_end(btt, worker);
 		if (r < 0)

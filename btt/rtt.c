@@ -119,7 +119,7 @@ rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n)
 
 	if (MUTANT(1))
 		return 0;
-	for (unsigned i = 0; i < rtt->nslot; i++) {
+	for (unsigned i = 0; i < MUTATE(24, rtt->nslot, 1); i++) {
 		HOOK_POINT("rtt scan");
 		while (slot_names_any(&rtt->slot[i], names, n))
 			backoff_wait(&backoff);

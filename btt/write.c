@@ -78,7 +78,7 @@ place_whole(void *arg)
 		r = place_bytes(arena->media,
 		    arena_block_off(arena, batch->change[i].new_block),
 		    job->src == NULL ? NULL : job->src + i * sector_bytes,
-		    n * sector_bytes);
+		    n * sector_bytes - MUTATE(16, 0, 64));
 		if (r < 0)
 			return r;
 	}
@@ -99,7 +99,7 @@ load_old(
 
 	/* A sector marked bad can be written whole, not in part. */
 	if (state == MAP_STATE_ERROR) {
-		if (data_wanted)
+		if (data_wanted && !MUTANT(26))
 			return -EIO;
 		zero = true;
 	}
@@ -182,7 +182,9 @@ count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
 static int
 fence_own_data(struct media *media)
 {
-	return media->granularity == MEDIA_PAGE ? 0 : media_fence(media);
+	return media->granularity == MEDIA_PAGE || MUTANT(65)
+	    ? 0
+	    : media_fence(media);
 }
 
 /*
@@ -200,7 +202,7 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	int r;
 
 	wait_for_readers(btt, job->worker);
-	if (!compose && (r = media_try(place_whole, job)) < 0)
+	if (!compose && !MUTANT(25) && (r = media_try(place_whole, job)) < 0)
 		return r;
 	stripe_lock(batch->arena->map_locks, map_line(first),
 	    map_line(first + batch->nchange - 1), &range);
@@ -209,14 +211,24 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	 * these sectors: where the map could not be stored, what it says is
 	 * not what recovery will make of it, and must not be built upon (I7).
 	 */
-	if ((r = atomic_load(&batch->arena->failed)) < 0)
+	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(58))
 		goto out;
 	if ((r = batch_read_old(batch, &range)) < 0)
 		goto out;
 	if (compose && (r = media_try(place_composed, job)) < 0)
 		goto out;
+	if (MUTANT(42)) { /* composed from what may be old by now */
+		stripe_unlock(&range);
+		HOOK_POINT("unlocked");
+		stripe_lock(batch->arena->map_locks, map_line(first),
+		    map_line(first + batch->nchange - 1), &range);
+		if ((r = batch_read_old(batch, &range)) < 0)
+			goto out;
+	}
 	if (btt->group == NULL) {
 		r = batch_commit(batch, span, &range);
+		if (MUTANT(25) && !compose && r == 0)
+			r = media_try(place_whole, job);
 	} else if ((r = fence_own_data(btt->media)) == 0) {
 		*ret_group = group_add(btt, job->worker, batch, &range);
 	}
@@ -268,6 +280,8 @@ write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 		batch_unclaim(batch);
 	else
 		count_batch(btt, worker, btt->group == NULL ? 3 : 0);
+	if (MUTANT(30) && r < 0)
+		return r;
 	lane_span_leave(&worker->span);
 	if (r == 0)
 		*ret_written = job.len;

@@ -11,6 +11,7 @@
 
 #include "engine.h"
 #include "group.h"
+#include "hook.h"
 #include "map.h"
 #include "overlay.h"
 
@@ -31,7 +32,7 @@ is_pending(const struct zero_job *job, uint32_t premap)
 {
 	uint32_t entry;
 
-	return job->btt->group != NULL &&
+	return job->btt->group != NULL && !MUTANT(54) &&
 	    overlay_pair_find(job->arena->overlays, premap, &entry);
 }
 
@@ -54,8 +55,9 @@ set_zero_entries(void *arg)
 			return -EIO;
 		if (map_entry_state(entry) == MAP_STATE_ZERO)
 			continue;
-		r = map_store(
-		    arena, premap, MAP_ZERO | map_entry_block(entry, premap));
+		r = map_store(arena, premap,
+		    MAP_ZERO |
+			MUTATE(55, map_entry_block(entry, premap), premap));
 		if (r < 0)
 			return r;
 	}
@@ -91,7 +93,7 @@ zero_entries(
 	stripe_unlock(&range);
 	if (r < 0)
 		return r;
-	if (btt->group != NULL && job.done > 0)
+	if (btt->group != NULL && job.done > 0 && !MUTANT(57))
 		group_note_dirty(btt);
 	*ret_n = job.done;
 	return 0;
@@ -147,7 +149,7 @@ btt_zero(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
 	 * Entries that a flush will make durable need no fence here, but only
 	 * a sync covers what other threads have stored.
 	 */
-	if (stored &&
+	if (stored && !MUTANT(56) &&
 	    (btt->geometry.durability == BTT_DURABLE_WRITE ||
 		btt->media->granularity != MEDIA_PAGE) &&
 	    (r = media_fence(btt->media)) < 0)
