@@ -115,8 +115,7 @@ check_range(
 
 	if (range->nstripe == 0) {
 		held_report(self,
-		    "owner: range of '%s' unlocked at %s "
-		    "is not held",
+		    "owner: range of '%s' unlocked at %s is not held",
 		    range->table->class->name, here);
 		return false;
 	}

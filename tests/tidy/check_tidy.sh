@@ -29,6 +29,7 @@ grep -E '\.c$' "$work/files" >"$work/modules"
 
 # The C code without comments and string literals, as "file:line:text".
 # #include lines stay as they are.
+# shellcheck disable=SC2016 # the dollars are awk's
 xargs awk '
 FNR == 1 { in_comment = 0 }
 !in_comment && /^[ \t]*#[ \t]*include/ {
@@ -101,7 +102,7 @@ include='# *include *'
 in_code 'lanes/[^:]*' "$include<" |
 	grep -vE '<(lanes/[a-z]+|assert|errno|limits|pthread|sched|signal|std[a-z]+|string|time|unistd|sys/[a-z]+)\.h>' |
 	report layers 'lanes/ knows itself and libc only'
-in_code 'btt/[^:]*' "$include[<\"](daemon/|fuse|bsd/|json|systemd/)" |
+in_code 'btt/[^:]*' "${include}[<\"](daemon/|fuse|bsd/|json|systemd/)" |
 	report layers 'btt/ does not know what lies above it'
 in_code '(lanes|btt|daemon)/[^:]*' "$include\"\.\." |
 	report layers 'private headers of a layer are its own'
