@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_OPTIONS_H
+#define BTTFS_OPTIONS_H
+
+/*
+ * options -- the command line of bttfs, also as mount(8) calls it:
+ *
+ *	bttfs [-f] [-o OPTIONS] BACKING MOUNTPOINT
+ *	bttfs BACKING MOUNTPOINT -o rw,dev,suid,OPTIONS
+ *
+ * Words that every file system is given are accepted, whether they mean
+ * something here or not; others that are not known are refused.  Of words that
+ * contradict each other the last one counts, as for mount(8).
+ */
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <btt/error.h>
+
+#include "device.h"
+
+enum options_action {
+	OPTIONS_SERVE,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+};
+
+struct options {
+	enum options_action action;
+	bool foreground;
+	bool debug;
+	bool allow_other;
+	bool sync;
+	unsigned nworker;             /* 0: chosen by session */
+	const char *backing;          /* as given */
+	const char *mountpoint;       /* as given */
+	const char *fsname;           /* NULL: the backing store's path */
+	struct device_options device; /* path is backing */
+	char *words; /* owned; what the strings above that -o gave point to */
+};
+
+/*
+ * Parse a command line, argv[0] being the program's name.  argv is reordered
+ * and must outlive ret_options.
+ *
+ * Returns: 0; -EINVAL with the reason; -ENOMEM.  ret_options is to be given to
+ * options_fini in any case.
+ */
+int options_parse(int argc, char *argv[], struct options *ret_options,
+    struct btt_error *error) BTT_MUST_CHECK;
+void options_fini(struct options *options);
+
+/* Usage and a line for each option. */
+void options_print_help(FILE *file);
+
+#endif

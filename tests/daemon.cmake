@@ -1,0 +1,2 @@
+# The daemon's own modules.
+bttfs_unit_test(options LIBS bttfs_daemon_core)
