@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fuse_lowlevel.h>
+
+#include "session_impl.h"
+
+/* Takes a worker out of read(2); does nothing else. */
+#define WAKE_SIGNAL SIGUSR1
+#define WAKE_INTERVAL_MS 10
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *worker;
+	struct session *session;
+	char name[16];
+	ssize_t n;
+	int none;
+
+	worker = arg;
+	session = worker->session;
+	snprintf(name, sizeof(name), "bttfs/%u", worker->index);
+	(void)pthread_setname_np(pthread_self(), name); /* a nicety */
+
+	n = 0;
+	while (n >= 0 && !atomic_load(&session->stopping)) {
+		sync_assert_none_held(SYNC_HERE);
+		if ((n = worker_receive(worker)) > 0)
+			worker_serve(worker, (size_t)n);
+	}
+	if (n < 0 && n != -ENODEV) {
+		none = 0;
+		(void)atomic_compare_exchange_strong(&session->failure, &none,
+		    (int)n); /* the first one counts */
+	}
+	atomic_fetch_sub(&session->nrunning, 1);
+	(void)eventfd_write(session->ended_fd, 1); /* cannot overflow */
+	return NULL;
+}
+
+/*
+ * The buffer is placed so that a WRITE's payload begins a page: copies from it
+ * are as fast as they get.
+ */
+static int
+worker_init(struct session *session, unsigned index)
+{
+	struct worker *worker;
+	size_t bytes;
+
+	worker = &session->workers[index];
+	worker->session = session;
+	worker->index = index;
+	worker->btt = btt_worker_pool_get(session->pool, index);
+	worker->iov = calloc(BTT_READ_IOV + 1, sizeof(*worker->iov));
+	if (worker->iov == NULL)
+		return -ENOMEM;
+
+	bytes = session->page_bytes + FS_IO_MAX;
+	worker->buffer = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (worker->buffer == MAP_FAILED) {
+		worker->buffer = NULL;
+		return -ENOMEM;
+	}
+	if (mlock(worker->buffer, bytes) != 0)
+		session->info.buffers_locked = false;
+	worker->payload = worker->buffer + session->page_bytes;
+	worker->request =
+	    (struct fuse_in_header *)(void *)(worker->payload - HEAD_BYTES);
+	return 0;
+}
+
+static void
+worker_fini(struct worker *worker)
+{
+	if (worker->buffer != NULL)
+		(void)munmap(
+		    worker->buffer, worker->session->page_bytes + FS_IO_MAX);
+	free(worker->iov);
+}
+
+static void
+on_wake(int signal_number)
+{
+	(void)signal_number;
+}
+
+/* Without SA_RESTART: the point is that read(2) returns. */
+static int
+install_wake(void)
+{
+	struct sigaction action = { .sa_handler = on_wake };
+
+	return sigaction(WAKE_SIGNAL, &action, NULL) != 0 ? -errno : 0;
+}
+
+int
+session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
+    unsigned nworker, struct session **ret_session, struct btt_error *error)
+{
+	struct session *session;
+	unsigned i;
+	int r;
+
+	session =
+	    calloc(1, sizeof(*session) + nworker * sizeof(session->workers[0]));
+	if (session == NULL) {
+		(void)close(fd); /* nothing was written to it */
+		return btt_error_set(error, -ENOMEM, "out of memory");
+	}
+	session->context.fs = fs;
+	session->pool = pool;
+	session->fd = fd;
+	session->nworker = nworker;
+	session->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	session->info.buffers_locked = true;
+	session->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->ended_fd < 0) {
+		r = btt_error_set(
+		    error, -errno, "eventfd: %s", strerror(errno));
+		goto fail;
+	}
+	if ((r = install_wake()) < 0) {
+		(void)btt_error_set(error, r, "sigaction: %s", strerror(-r));
+		goto fail;
+	}
+	for (i = 0; i < nworker; i++) {
+		if ((r = worker_init(session, i)) < 0) {
+			(void)btt_error_set(error, r,
+			    "no memory for the buffers of %u workers", nworker);
+			goto fail;
+		}
+	}
+	if ((r = session_new_fuse(session, error)) < 0)
+		goto fail;
+	if ((r = session_negotiate(session, error)) < 0)
+		goto fail;
+	*ret_session = session;
+	return 0;
+
+fail:
+	session_close(session);
+	return r;
+}
+
+void
+session_get_info(const struct session *session, struct session_info *ret_info)
+{
+	*ret_info = session->info;
+}
+
+/*
+ * Workers take no signal but the one that wakes them, and those by which the
+ * processor reports a fault.
+ */
+static void
+worker_signals(sigset_t *ret_set)
+{
+	static const int open[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT,
+		SIGTRAP, SIGSYS, WAKE_SIGNAL };
+	size_t i;
+
+	(void)sigfillset(ret_set);
+	for (i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		(void)sigdelset(ret_set, open[i]);
+}
+
+int
+session_start(struct session *session, struct btt_error *error)
+{
+	struct worker *worker;
+	sigset_t blocked, old;
+	int r;
+
+	worker_signals(&blocked);
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, &old); /* inherited */
+	r = 0;
+	while (r == 0 && session->nstarted < session->nworker) {
+		worker = &session->workers[session->nstarted];
+		atomic_fetch_add(&session->nrunning, 1);
+		r = pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (r == 0)
+			session->nstarted++;
+		else
+			atomic_fetch_sub(&session->nrunning, 1);
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		return 0;
+	(void)session_stop(session, 0); /* the error is the one of above */
+	return btt_error_set(error, -r, "starting %u workers: %s",
+	    session->nworker, strerror(r));
+}
+
+int
+session_fd(const struct session *session)
+{
+	return session->ended_fd;
+}
+
+/* Has everybody left?  Waits for at most timeout_ms. */
+static bool
+all_left(struct session *session, int timeout_ms)
+{
+	struct pollfd ended = { .fd = session->ended_fd, .events = POLLIN };
+	struct timespec now, until;
+	eventfd_t count;
+	int64_t left_ms;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000L;
+	while (atomic_load(&session->nrunning) > 0) {
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		left_ms = (int64_t)(until.tv_sec - now.tv_sec) * 1000 +
+		    (until.tv_nsec - now.tv_nsec) / 1000000;
+		if (left_ms <= 0)
+			return false;
+		/* Each worker that leaves makes it readable again. */
+		(void)poll(&ended, 1, (int)left_ms);
+		(void)eventfd_read(session->ended_fd, &count);
+	}
+	return true;
+}
+
+int
+session_stop(struct session *session, int timeout_ms)
+{
+	unsigned i;
+
+	if (!all_left(session, timeout_ms)) {
+		atomic_store(&session->stopping, true);
+		/* A signal that comes just before read(2) is lost: repeat. */
+		do {
+			for (i = 0; i < session->nstarted; i++)
+				(void)pthread_kill(
+				    session->workers[i].thread, WAKE_SIGNAL);
+		} while (!all_left(session, WAKE_INTERVAL_MS));
+	}
+	for (i = 0; i < session->nstarted; i++)
+		(void)pthread_join(session->workers[i].thread, NULL);
+	session->nstarted = 0;
+	return atomic_load(&session->failure);
+}
+
+void
+session_close(struct session *session)
+{
+	unsigned i;
+
+	if (session == NULL)
+		return;
+	assert(session->nstarted == 0);
+	if (session->fuse != NULL)
+		fuse_session_destroy(session->fuse); /* closes fd */
+	else
+		(void)close(session->fd); /* nothing was written to it */
+	for (i = 0; i < session->nworker; i++)
+		worker_fini(&session->workers[i]);
+	if (session->ended_fd >= 0)
+		(void)close(session->ended_fd);
+	free(session);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_SESSION_H
+#define BTTFS_SESSION_H
+
+/*
+ * session -- serves a tree over an open /dev/fuse descriptor, with a fixed set
+ * of worker threads.  It neither mounts nor unmounts.
+ *
+ * Whoever reads a request answers it (fuse.md 8.3): a worker reads into its own
+ * buffer, does the work and writes the answer.  Nothing is allocated on that
+ * path, nothing handed over.  READ, WRITE, FSYNC, FALLOCATE and LSEEK are
+ * taken from the buffer as they are; all else is libfuse's.
+ *
+ * Life: session_open, session_start, (session_fd becomes readable),
+ * session_stop, session_close.
+ */
+#include <stdint.h>
+
+#include <btt/btt.h>
+#include <btt/error.h>
+
+#include "fs.h"
+
+struct session;
+
+/* What kernel and server have agreed on. */
+struct session_info {
+	uint32_t kernel_minor; /* of the protocol, 7.x */
+	uint32_t max_write;
+	bool mmap;   /* MAP_SHARED works (Linux 6.6) */
+	bool resend; /* requests can be had again after a crash (Linux 6.9) */
+	bool buffers_locked; /* all workers' buffers stay in memory */
+};
+
+/*
+ * Take over a descriptor on which the kernel's INIT waits, and answer it.  The
+ * descriptor is the session's from now on, also when an error is returned.
+ * Worker i of the session uses worker i of the pool, which has nworker.
+ *
+ * Errors: -EPROTO if the kernel's protocol is too old or it sent something
+ * else; -ENODEV if the mount is gone already; -ENOMEM.
+ */
+int session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
+    unsigned nworker, struct session **ret_session, struct btt_error *error)
+    BTT_MUST_CHECK;
+
+void
+session_get_info(const struct session *session, struct session_info *ret_info);
+
+/* Start the workers: from now on requests are answered. */
+int
+session_start(struct session *session, struct btt_error *error) BTT_MUST_CHECK;
+
+/* Readable, for poll(2), when the file system has gone or a worker failed. */
+int session_fd(const struct session *session);
+
+/*
+ * Wait until all workers have left.  They do so when the file system is gone;
+ * those that are not told by the kernel within timeout_ms are made to leave
+ * after the request at hand.
+ *
+ * Returns 0, or the negative errno with which reading requests failed.
+ */
+int session_stop(struct session *session, int timeout_ms);
+
+/*
+ * Also closes the descriptor: if it was the last one, the kernel then fails
+ * all that is left.  The workers have left.  NULL is fine.
+ */
+void session_close(struct session *session);
+
+#endif

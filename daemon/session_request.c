@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * session_request -- requests and their answers over /dev/fuse, one read(2)
+ * and one writev(2) each.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <fuse_lowlevel.h>
+
+#include "session_impl.h"
+
+ssize_t
+worker_receive(struct worker *worker)
+{
+	ssize_t n;
+
+	n = read(worker->session->fd, worker->request, REQUEST_BYTES);
+	if (n >= 0)
+		return n;
+	/* ENOENT: the asker was killed before the request was read. */
+	if (errno == ENOENT || errno == EINTR || errno == EAGAIN)
+		return 0;
+	return -errno;
+}
+
+/* The kernel would leave a request unanswered rather than believe this. */
+static int
+sane_error(int r)
+{
+	return r <= 0 && r > -512 ? r : -EIO;
+}
+
+/*
+ * Send iov[1 .. niov) after a header, which iov[0] is used for.
+ *
+ * Returns: 0; -ENOENT where nobody waits for the answer any more: the request
+ * was aborted, or has been answered with EIO because the kernel could not read
+ * the vector; -ENODEV where the file system is gone; else as writev(2), and
+ * then the request may still be waiting.
+ */
+static int
+reply(struct worker *worker, int error, size_t bytes, int niov)
+{
+	struct fuse_out_header header = {
+		.len = (uint32_t)(sizeof(header) + bytes),
+		.error = sane_error(error),
+		.unique = worker->request->unique,
+	};
+	ssize_t n;
+
+	sync_assert_none_held(SYNC_HERE);
+	worker->iov[0].iov_base = &header;
+	worker->iov[0].iov_len = sizeof(header);
+	do {
+		n = writev(worker->session->fd, worker->iov, niov);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+/* Errors of these concern the asker alone, who has gone. */
+static void
+reply_error(struct worker *worker, int error)
+{
+	(void)reply(worker, error, 0, 1);
+}
+
+static void
+reply_data(struct worker *worker, void *data, size_t bytes)
+{
+	worker->iov[1].iov_base = data;
+	worker->iov[1].iov_len = bytes;
+	(void)reply(worker, 0, bytes, 2);
+}
+
+/*
+ * Below this average size of pieces a copy is cheaper than what the kernel
+ * does for each piece; measured, they meet between 2 and 4 KiB.
+ */
+#define PIECE_BYTES_LEAST 3072u
+
+static bool
+is_worth_a_vector(uint32_t bytes, int niov)
+{
+	if (niov == 1)
+		return true;
+	return niov < IOV_MAX && bytes / (uint32_t)niov >= PIECE_BYTES_LEAST;
+}
+
+/*
+ * Answer straight from the mapping.  False if that is not possible or not worth
+ * it, or if the kernel could not take the answer: then it is to be copied.
+ */
+static bool
+read_in_place(struct worker *worker, const struct fs_io_range *range)
+{
+	int niov, r;
+
+	r = btt_read_begin(range->device->btt, worker->btt, range->off,
+	    range->len, worker->iov + 1, &niov);
+	if (r < 0)
+		return false;
+	r = -E2BIG;
+	if (is_worth_a_vector(range->len, niov))
+		r = reply(worker, 0, range->len, niov + 1);
+	btt_read_end(range->device->btt, worker->btt);
+	return r == 0 || r == -ENOENT || r == -ENODEV;
+}
+
+static void
+serve_read(struct worker *worker, const void *arg)
+{
+	struct fs_io_range range;
+	int r;
+
+	r = fs_io_read(
+	    worker->session->context.fs, worker->request->nodeid, arg, &range);
+	if (r < 0) {
+		reply_error(worker, r);
+		return;
+	}
+	if (range.len == 0) {
+		reply_data(worker, worker->payload, 0);
+		return;
+	}
+	if (read_in_place(worker, &range))
+		return;
+	/*
+	 * Many small pieces, or an error.  Of a medium that has gone (EFAULT
+	 * above) the kernel has told the asker already: the second answer then
+	 * finds nobody.
+	 */
+	r = btt_read(range.device->btt, worker->btt, range.off, range.len,
+	    worker->payload);
+	if (r < 0)
+		reply_error(worker, r);
+	else
+		reply_data(worker, worker->payload, range.len);
+}
+
+static void
+serve_write(struct worker *worker, const void *arg, size_t arg_bytes)
+{
+	const struct fuse_write_in *in;
+	struct fuse_write_out out = { 0 };
+	int r;
+
+	in = arg;
+	if (arg_bytes - sizeof(*in) != in->size) {
+		reply_error(worker, -EINVAL);
+		return;
+	}
+	r = fs_io_write(worker->session->context.fs, worker->btt,
+	    worker->request->nodeid, in, in + 1, &out.size);
+	if (r < 0)
+		reply_error(worker, r);
+	else
+		reply_data(worker, &out, sizeof(out));
+}
+
+static void
+serve_fsync(struct worker *worker)
+{
+	reply_error(worker,
+	    fs_io_fsync(worker->session->context.fs, worker->btt,
+		worker->request->nodeid));
+}
+
+static void
+serve_fallocate(struct worker *worker, const void *arg)
+{
+	reply_error(worker,
+	    fs_io_fallocate(worker->session->context.fs, worker->btt,
+		worker->request->nodeid, arg));
+}
+
+static void
+serve_lseek(struct worker *worker, const void *arg)
+{
+	struct fuse_lseek_out out = { 0 };
+	int r;
+
+	r = fs_io_lseek(worker->session->context.fs, worker->btt,
+	    worker->request->nodeid, arg, &out.offset);
+	if (r < 0)
+		reply_error(worker, r);
+	else
+		reply_data(worker, &out, sizeof(out));
+}
+
+void
+worker_serve_by_libfuse(struct worker *worker, size_t bytes)
+{
+	struct fuse_buf buf = {
+		.size = bytes,
+		.mem = worker->request,
+	};
+
+	fuse_session_process_buf(worker->session->fuse, &buf);
+}
+
+/* Bytes of arguments without which a request is not ours to parse. */
+static size_t
+least_arg_bytes(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_READ:
+		return sizeof(struct fuse_read_in);
+	case FUSE_WRITE:
+		return sizeof(struct fuse_write_in);
+	case FUSE_FALLOCATE:
+		return sizeof(struct fuse_fallocate_in);
+	case FUSE_LSEEK:
+		return sizeof(struct fuse_lseek_in);
+	default:
+		return 0;
+	}
+}
+
+void
+worker_serve(struct worker *worker, size_t bytes)
+{
+	const struct fuse_in_header *request;
+	const void *arg;
+	size_t arg_bytes;
+
+	/* The kernel's word: it hands out whole messages only. */
+	request = worker->request;
+	assert(bytes >= sizeof(*request) && request->len == bytes);
+	arg = request + 1;
+	arg_bytes = bytes - sizeof(*request);
+	if (arg_bytes < least_arg_bytes(request->opcode)) {
+		reply_error(worker, -EINVAL);
+		return;
+	}
+
+	switch (request->opcode) {
+	case FUSE_READ:
+		serve_read(worker, arg);
+		break;
+	case FUSE_WRITE:
+		serve_write(worker, arg, arg_bytes);
+		break;
+	case FUSE_FSYNC:
+		serve_fsync(worker);
+		break;
+	case FUSE_FALLOCATE:
+		serve_fallocate(worker, arg);
+		break;
+	case FUSE_LSEEK:
+		serve_lseek(worker, arg);
+		break;
+	case FUSE_INTERRUPT:
+		/* The kernel stops sending them: no write ends halfway. */
+		reply_error(worker, -ENOSYS);
+		break;
+	default:
+		worker_serve_by_libfuse(worker, bytes);
+		break;
+	}
+}
