@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bttfs -- the daemon: opens a backing store, mounts, serves, unmounts, closes,
+ * in this order, and undoes in the opposite one.
+ *
+ * Threads: this one, which takes the signals and talks to people, and the
+ * session's workers, which take the requests.
+ */
+#include <sys/signalfd.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include <btt/btt.h>
+
+#include "device.h"
+#include "fs.h"
+#include "log.h"
+#include "mount.h"
+#include "options.h"
+#include "process.h"
+#include "session.h"
+#include "size.h"
+
+/* Exit status, as mount(8) has it for its helpers. */
+enum {
+	EXIT_OK = 0,
+	EXIT_USAGE = 1,
+	EXIT_SYSTEM = 2,
+	EXIT_MOUNT = 32,
+};
+
+/* While files are open, how often to try to unmount after SIGTERM. */
+#define RETRY_MS 500
+/* After a second signal: for users to leave, and for workers to finish. */
+#define FORCE_MS 5000
+#define LEAVE_MS 1000
+
+/* Requests on page granularity sleep in syncs, on others they compute. */
+#define NWORKER_PAGE 32
+#define NWORKER_MIN 2
+#define NWORKER_MAX 8
+
+struct daemon {
+	const struct options *options;
+	struct log log;
+	struct process_start start;
+	struct process_guards guards;
+	struct device *device;
+	unsigned nworker;
+	struct btt_worker_pool *pool;
+	struct fs *fs;
+	struct mount *mount;
+	struct session *session;
+	int signal_fd;
+	bool served; /* the mount has been usable */
+};
+
+/* Say why a step failed, about what, and return r. */
+static int
+fail(const struct daemon *daemon, const char *what, int r,
+    const struct btt_error *error)
+{
+	log_say(&daemon->log, LOG_ERR, "%s: %s", what,
+	    error != NULL && error->text[0] != '\0' ? error->text
+						    : strerror(-r));
+	return r;
+}
+
+static void
+log_guard(const struct log *log, const char *what, int r)
+{
+	log_say(log, LOG_DEBUG, "%s: %s", what, r == 0 ? "yes" : strerror(-r));
+}
+
+static void
+log_guards(const struct daemon *daemon)
+{
+	const struct process_guards *guards;
+
+	guards = &daemon->guards;
+	log_guard(&daemon->log, "memory locked", guards->memory_lock);
+	log_guard(&daemon->log, "I/O flusher", guards->io_flusher);
+	log_guard(
+	    &daemon->log, "out-of-memory score lowered", guards->oom_score);
+}
+
+/* What the engine notices while it opens. */
+static void
+on_finding(void *arg, const struct btt_finding *finding)
+{
+	const struct daemon *daemon;
+
+	daemon = arg;
+	log_say(&daemon->log,
+	    finding->severity == BTT_DAMAGE ? LOG_WARNING : LOG_NOTICE,
+	    "%s: %s: %s", daemon->options->backing, finding->name,
+	    finding->text);
+}
+
+static unsigned
+choose_nworker(const struct daemon *daemon)
+{
+	long ncpu;
+
+	if (daemon->options->nworker != 0)
+		return daemon->options->nworker;
+	if (daemon->device->granularity == MEDIA_PAGE)
+		return NWORKER_PAGE;
+	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
+	if (ncpu < NWORKER_MIN)
+		return NWORKER_MIN;
+	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
+}
+
+static int
+open_device(struct daemon *daemon)
+{
+	struct btt_error error = { "" };
+	const char *backing;
+	int r;
+
+	backing = daemon->options->backing;
+	r = device_open(&daemon->options->device, &daemon->device, &error);
+	if (r < 0)
+		return fail(daemon, backing, r, &error);
+	daemon->nworker = choose_nworker(daemon);
+	if ((r = btt_worker_pool_new(daemon->nworker, &daemon->pool)) < 0)
+		return fail(daemon, "workers", r, NULL);
+	r = device_start(
+	    daemon->device, daemon->pool, on_finding, daemon, &error);
+	if (r < 0)
+		return fail(daemon, backing, r, &error);
+	if ((r = fs_new(&daemon->fs)) < 0)
+		return fail(daemon, backing, r, NULL);
+	if ((r = fs_add(daemon->fs, daemon->device, &error)) < 0)
+		return fail(daemon, backing, r, &error);
+	return 0;
+}
+
+/*
+ * From here on a signal unmounts instead of ending the process: blocked in this
+ * thread and all that it starts, read from a descriptor.  SIGHUP means that the
+ * terminal has gone; in the background there is none.
+ */
+static int
+take_signals(struct daemon *daemon)
+{
+	sigset_t taken;
+
+	(void)sigemptyset(&taken);
+	(void)sigaddset(&taken, SIGTERM);
+	(void)sigaddset(&taken, SIGINT);
+	if (daemon->start.ready_fd < 0)
+		(void)sigaddset(&taken, SIGHUP);
+	else
+		(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)pthread_sigmask(SIG_BLOCK, &taken, NULL);
+	daemon->signal_fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+	return daemon->signal_fd < 0 ? -errno : 0;
+}
+
+/* The path as the table of mounts should show it; to be freed. */
+static char *
+source_name(const struct options *options)
+{
+	if (options->fsname != NULL)
+		return strdup(options->fsname);
+	if (options->backing[0] == '/')
+		return strdup(options->backing);
+	return realpath(options->backing, NULL);
+}
+
+static int
+mount_and_serve(struct daemon *daemon)
+{
+	struct mount_options options = {
+		.path = daemon->options->mountpoint,
+		.read_only = daemon->options->device.read_only,
+		.sync = daemon->options->sync,
+		.allow_other = daemon->options->allow_other,
+	};
+	struct btt_error error = { "" };
+	char *source;
+	int fd, r;
+
+	if ((r = take_signals(daemon)) < 0)
+		return fail(daemon, "signalfd", r, NULL);
+	if ((source = source_name(daemon->options)) == NULL)
+		return fail(daemon, daemon->options->backing, -errno, NULL);
+	options.source = source;
+	r = mount_new(&options, &daemon->mount, &fd, &error);
+	free(source);
+	if (r < 0)
+		return fail(daemon, options.path, r, &error);
+	r = session_open(fd, daemon->fs, daemon->pool, daemon->nworker,
+	    &daemon->session, &error);
+	if (r < 0)
+		return fail(daemon, options.path, r, &error);
+	if ((r = session_start(daemon->session, &error)) < 0)
+		return fail(daemon, options.path, r, &error);
+	return 0;
+}
+
+static void
+log_session(const struct daemon *daemon)
+{
+	struct session_info info;
+
+	session_get_info(daemon->session, &info);
+	log_say(&daemon->log, LOG_DEBUG,
+	    "FUSE 7.%u, requests up to %u bytes, %u workers, shared mmap: %s, "
+	    "resend after a crash: %s, buffers locked: %s",
+	    info.kernel_minor, info.max_write, daemon->nworker,
+	    info.mmap ? "yes" : "no", info.resend ? "yes" : "no",
+	    info.buffers_locked ? "yes" : "no");
+}
+
+/* Tell everybody who waits that the file can be used. */
+static void
+announce(struct daemon *daemon)
+{
+	const struct device *device;
+	char size[SIZE_TEXT_BYTES];
+	int r;
+
+	/* The terminal was there for errors; mount(8) is silent too. */
+	if (daemon->start.ready_fd >= 0)
+		log_use_syslog(&daemon->log);
+	device = daemon->device;
+	size_format(device->geometry.size_bytes, size);
+	log_say(&daemon->log, LOG_INFO,
+	    "%s: serving as %s/%s, %s in sectors of %u bytes, %s, durable on "
+	    "%s",
+	    device->path, mount_path(daemon->mount), device->name, size,
+	    device->geometry.sector_bytes,
+	    device_state(device) == DEVICE_READONLY ? "read-only"
+						    : "read-write",
+	    device->geometry.durability == BTT_DURABLE_WRITE ? "write"
+							     : "flush");
+	(void)sd_notifyf(0, "READY=1\nSTATUS=Serving %s/%s",
+	    mount_path(daemon->mount), device->name);
+	if ((r = process_ready(&daemon->start)) < 0)
+		(void)fail(daemon, "leaving the terminal", r, NULL);
+}
+
+/* How far stopping has come. */
+struct stop {
+	unsigned nsignal;
+	bool unmounted; /* from our path; maybe not from everywhere */
+	bool said;      /* why it takes long */
+};
+
+/*
+ * Wait for a signal, which is counted, or for the end of the session, which is
+ * answered by true.
+ */
+static bool
+await_end(struct daemon *daemon, int timeout_ms, struct stop *stop)
+{
+	struct pollfd fds[] = {
+		{ .fd = session_fd(daemon->session), .events = POLLIN },
+		{ .fd = daemon->signal_fd, .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+
+	if (poll(fds, 2, timeout_ms) < 0)
+		return false; /* EINTR: the caller asks again */
+	if (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		log_say(&daemon->log, LOG_NOTICE, "%s from pid %u: stopping",
+		    sigdescr_np((int)info.ssi_signo), info.ssi_pid);
+		if (stop->nsignal++ == 0)
+			(void)sd_notify(0, "STOPPING=1");
+	}
+	return fds[0].revents != 0;
+}
+
+/* Say once why stopping has to wait. */
+static void
+say_waiting(struct daemon *daemon, struct stop *stop, int r,
+    const struct btt_error *error)
+{
+	char users[400];
+
+	if (stop->said)
+		return;
+	stop->said = true;
+	if (stop->unmounted)
+		snprintf(users, sizeof(users),
+		    "still mounted elsewhere (a bind mount, or another mount "
+		    "namespace)");
+	else if (r != -EBUSY || !mount_is_visible(daemon->mount))
+		snprintf(users, sizeof(users), "%s", error->text);
+	else
+		mount_describe_users(daemon->mount, users, sizeof(users));
+	if (users[0] == '\0')
+		snprintf(users, sizeof(users), "busy");
+	log_say(&daemon->log, LOG_WARNING,
+	    "%s: %s; waiting for that to end, a second signal does not wait",
+	    mount_path(daemon->mount), users);
+	(void)sd_notifyf(0, "STATUS=Waiting to unmount: %s", users);
+}
+
+/*
+ * Take the file system away from whoever still uses it.  Users get ENOTCONN;
+ * what was acknowledged to them is as safe as was promised.
+ */
+static void
+force(struct daemon *daemon, struct stop *stop)
+{
+	struct btt_error error = { "" };
+	const char *path;
+	int r;
+
+	path = mount_path(daemon->mount);
+	if (!stop->unmounted) {
+		log_say(
+		    &daemon->log, LOG_WARNING, "%s: unmounting lazily", path);
+		r = mount_remove(daemon->mount, MOUNT_LAZILY, &error);
+		if (r < 0)
+			(void)fail(daemon, path, r, &error);
+	}
+	if (await_end(daemon, FORCE_MS, stop))
+		return;
+	if ((r = mount_abort(daemon->mount)) == 0)
+		log_say(&daemon->log, LOG_WARNING,
+		    "%s: aborted what was in use", path);
+	else
+		/* Then what is in use fails when the descriptor is closed. */
+		log_say(&daemon->log, LOG_WARNING,
+		    "%s: leaving while it is in use", path);
+}
+
+/*
+ * Serve until the file system is gone: unmounted by somebody else, or by
+ * ourselves, after a signal as soon as nobody uses it, after a second one in
+ * any case.
+ */
+static void
+serve(struct daemon *daemon)
+{
+	struct btt_error error = { "" };
+	struct stop stop = { 0 };
+	int r;
+
+	while (!await_end(daemon, stop.nsignal == 0 ? -1 : RETRY_MS, &stop)) {
+		if (stop.nsignal == 0)
+			continue;
+		r = 0;
+		if (!stop.unmounted) {
+			r = mount_remove(daemon->mount, MOUNT_CLEANLY, &error);
+			stop.unmounted = r == 0;
+			if (r == 0)
+				continue; /* the session ends now */
+		}
+		if (stop.nsignal > 1) {
+			force(daemon, &stop);
+			return;
+		}
+		say_waiting(daemon, &stop, r, &error);
+	}
+}
+
+/*
+ * Undo all steps that were taken.  Returns the first error of serving and
+ * closing.
+ */
+static int
+shut_down(struct daemon *daemon)
+{
+	struct btt_error error = { "" };
+	int r, r2;
+
+	r = 0;
+	if (daemon->session != NULL)
+		r = session_stop(daemon->session, LEAVE_MS);
+	if (r < 0)
+		(void)fail(daemon, "reading requests", r, NULL);
+	/*
+	 * Only where the session did not end with its mount: else what is at
+	 * the path may be somebody else's by now.
+	 */
+	if (daemon->mount != NULL && (r < 0 || !daemon->served)) {
+		r2 = mount_remove(daemon->mount, MOUNT_LAZILY, &error);
+		if (r2 < 0)
+			(void)fail(
+			    daemon, mount_path(daemon->mount), r2, &error);
+	}
+	/* Whoever still waits is told now, not after the last sync. */
+	session_close(daemon->session);
+	mount_free(daemon->mount);
+	fs_free(daemon->fs);
+	r2 = device_close(daemon->device);
+	if (r2 < 0)
+		(void)fail(daemon, daemon->options->backing, r2, NULL);
+	btt_worker_pool_free(daemon->pool);
+	if (daemon->signal_fd >= 0)
+		(void)close(daemon->signal_fd);
+	return r < 0 ? r : r2;
+}
+
+static int
+start(struct daemon *daemon)
+{
+	int r;
+
+	process_guard(daemon->options->debug, &daemon->guards);
+	log_guards(daemon);
+	if ((r = media_install_sigbus()) < 0)
+		return fail(daemon, "SIGBUS", r, NULL);
+	if ((r = open_device(daemon)) < 0)
+		return r;
+	if ((r = mount_and_serve(daemon)) < 0)
+		return r;
+	log_session(daemon);
+	return 0;
+}
+
+/* Returns the exit status. */
+static int
+run(const struct options *options)
+{
+	struct daemon daemon = {
+		.options = options,
+		.start = { .ready_fd = -1 },
+		.signal_fd = -1,
+	};
+	int r, r2;
+
+	log_open(&daemon.log, options->debug);
+	if (!options->foreground && (r = process_fork(&daemon.start)) < 0) {
+		(void)fail(&daemon, "fork", r, NULL);
+		return EXIT_SYSTEM;
+	}
+	if ((r = start(&daemon)) == 0) {
+		daemon.served = true;
+		announce(&daemon);
+		serve(&daemon);
+	}
+	r2 = shut_down(&daemon);
+	if (r2 < 0 || r == -ENOMEM)
+		return EXIT_SYSTEM;
+	if (r < 0)
+		return EXIT_MOUNT;
+	log_say(&daemon.log, LOG_INFO, "%s: closed", options->backing);
+	return EXIT_OK;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct btt_error error = { "" };
+	struct options options;
+	int status;
+
+	if (process_open_streams() < 0)
+		return EXIT_SYSTEM;
+	if (options_parse(argc, argv, &options, &error) < 0) {
+		fprintf(stderr, "bttfs: %s\n", error.text);
+		status = EXIT_USAGE;
+		goto out;
+	}
+	switch (options.action) {
+	case OPTIONS_HELP:
+		options_print_help(stdout);
+		status = EXIT_OK;
+		break;
+	case OPTIONS_VERSION:
+		puts("bttfs " BTTFS_VERSION);
+		status = EXIT_OK;
+		break;
+	case OPTIONS_SERVE:
+	default:
+		status = run(&options);
+		break;
+	}
+out:
+	options_fini(&options);
+	return status;
+}
