@@ -3,8 +3,8 @@
  * bttfs -- the daemon: opens a backing store, mounts, serves, unmounts, closes,
  * in this order, and undoes in the opposite one.
  *
- * Threads: this one, which takes the signals and talks to people, and the
- * session's workers, which take the requests.
+ * Threads: this one, which takes the signals and talks to people, the session's
+ * workers, which take the requests, and the committer.
  */
 #include <sys/signalfd.h>
 
@@ -22,6 +22,7 @@
 
 #include <btt/btt.h>
 
+#include "committer.h"
 #include "device.h"
 #include "fs.h"
 #include "log.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct fs *fs;
 	struct mount *mount;
 	struct session *session;
+	struct committer *committer;
 	int signal_fd;
 	bool served; /* the mount has been usable */
 };
@@ -134,7 +136,9 @@ open_device(struct daemon *daemon)
 	if (r < 0)
 		return fail(daemon, backing, r, &error);
 	daemon->nworker = choose_nworker(daemon);
-	if ((r = btt_worker_pool_new(daemon->nworker, &daemon->pool)) < 0)
+	/* The last one is the committer's. */
+	r = btt_worker_pool_new(daemon->nworker + 1, &daemon->pool);
+	if (r < 0)
 		return fail(daemon, "workers", r, NULL);
 	r = device_start(
 	    daemon->device, daemon->pool, on_finding, daemon, &error);
@@ -209,7 +213,10 @@ mount_and_serve(struct daemon *daemon)
 		return fail(daemon, options.path, r, &error);
 	if ((r = session_start(daemon->session, &error)) < 0)
 		return fail(daemon, options.path, r, &error);
-	return 0;
+	r = committer_start(daemon->device,
+	    btt_worker_pool_get(daemon->pool, daemon->nworker),
+	    daemon->options->commit_seconds, &daemon->log, &daemon->committer);
+	return r < 0 ? fail(daemon, "committer", r, NULL) : 0;
 }
 
 static void
@@ -384,6 +391,7 @@ shut_down(struct daemon *daemon)
 	r = 0;
 	if (daemon->session != NULL)
 		r = session_stop(daemon->session, LEAVE_MS);
+	committer_stop(daemon->committer);
 	if (r < 0)
 		(void)fail(daemon, "reading requests", r, NULL);
 	/*

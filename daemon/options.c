@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "committer.h"
 #include "options.h"
 #include "suggest.h"
 
@@ -177,15 +178,31 @@ set_gid(struct options *options, const char *value, struct btt_error *error)
 	return 0;
 }
 
+/* One of the pool's is the committer's. */
+#define WORKERS_MAX (BTT_WORKER_MAX - 1)
+
 static int
 set_workers(struct options *options, const char *value, struct btt_error *error)
 {
 	unsigned long n;
 
-	if (parse_number(value, 10, BTT_WORKER_MAX, &n) < 0 || n < 1)
+	if (parse_number(value, 10, WORKERS_MAX, &n) < 0 || n < 1)
 		return btt_error_set(error, -EINVAL,
-		    "workers=%s: must be from 1 to %u", value, BTT_WORKER_MAX);
+		    "workers=%s: must be from 1 to %u", value, WORKERS_MAX);
 	options->nworker = (unsigned)n;
+	return 0;
+}
+
+static int
+set_commit(struct options *options, const char *value, struct btt_error *error)
+{
+	unsigned long n;
+
+	if (parse_number(value, 10, COMMITTER_SECONDS_MAX, &n) < 0 || n < 1)
+		return btt_error_set(error, -EINVAL,
+		    "commit=%s: must be from 1 to %u seconds", value,
+		    COMMITTER_SECONDS_MAX);
+	options->commit_seconds = (unsigned)n;
 	return 0;
 }
 
@@ -236,6 +253,9 @@ static const struct word words[] = {
 	    "when a write is safe from power loss: when it returns,\n"
 	    "or when a later fsync does (default: write where that\n"
 	    "costs a CPU flush, flush where it costs a disk's)" },
+	{ "commit", "SECONDS", set_commit,
+	    "with durability=flush, flush at least this often\n"
+	    "(default: 5)" },
 	{ "sparse", NULL, set_sparse,
 	    "accept a BACKING with holes or copy-on-write, where a\n"
 	    "full disk fails writes" },
@@ -465,6 +485,7 @@ options_parse(int argc, char *argv[], struct options *ret_options,
 
 	options = ret_options;
 	*options = (struct options){
+		.commit_seconds = COMMITTER_SECONDS,
 		.device = { .mode = 0600, .uid = geteuid(), .gid = getegid() },
 	};
 	if ((r = parse_switches(options, argc, argv, error)) < 0)

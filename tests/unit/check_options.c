@@ -192,11 +192,13 @@ static const struct {
 	{ "-o name= a b", "name needs a value" },
 	{ "-o name=a/b a b", "cannot be the name" },
 	{ "-o name=.. a b", "cannot be the name" },
-	{ "-o workers=0 a b", "from 1 to 256" },
-	{ "-o workers=257 a b", "from 1 to 256" },
-	{ "-o workers=-1 a b", "from 1 to 256" },
-	{ "-o workers=99999999999999999999 a b", "from 1 to 256" },
-	{ "-o workers=4x a b", "from 1 to 256" },
+	{ "-o workers=0 a b", "from 1 to 255" },
+	{ "-o workers=256 a b", "from 1 to 255" },
+	{ "-o workers=-1 a b", "from 1 to 255" },
+	{ "-o workers=99999999999999999999 a b", "from 1 to 255" },
+	{ "-o workers=4x a b", "from 1 to 255" },
+	{ "-o commit=0 a b", "from 1 to 3600" },
+	{ "-o commit=3601 a b", "from 1 to 3600" },
 	{ "-o mode=8 a b", "must be octal" },
 	{ "-o mode=1777 a b", "at most 777" },
 	{ "-o uid=4294967295 a b", "no such user" },
@@ -239,9 +241,10 @@ START_TEST(options_print_help__fits_and_names_every_word)
 {
 	static const char *const names[] = { "ro", "rw", "name=NAME",
 		"mode=MODE", "uid=USER", "gid=GROUP", "allow_other",
-		"durability=write|flush", "sparse", "workers=N", "fsname=NAME",
-		"sync", "async", "debug", "granularity=byte|cacheline|page",
-		"--foreground", "--help", "--version" };
+		"durability=write|flush", "commit=SECONDS", "sparse",
+		"workers=N", "fsname=NAME", "sync", "async", "debug",
+		"granularity=byte|cacheline|page", "--foreground", "--help",
+		"--version" };
 	char *text, *line, *save;
 	size_t text_bytes, i;
 	FILE *file;
