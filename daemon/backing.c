@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -306,26 +305,41 @@ backing_make_zero(struct backing *backing, uint64_t size,
 	return 0;
 }
 
-/* The error of media_open, which knows how to find out who holds a lock. */
+/*
+ * The path could not be opened or locked: say why as media_open does, which
+ * knows how to find out who holds it.
+ */
 static int
-lock(const struct backing *backing, struct btt_error *error)
+explain(const char *path, struct btt_error *error)
 {
-	struct media_options options = { .allow_sparse = true };
+	const struct media_options options = { .allow_sparse = true };
 	struct media *media;
 	int r;
 
-	if (flock(backing->fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	r = -errno;
-	if (r != -EWOULDBLOCK)
-		return btt_error_set(
-		    error, r, "cannot be locked: %s", strerror(-r));
-	r = media_open(backing->path, &options, &media, error);
-	if (r < 0)
+	if ((r = media_open(path, &options, &media, error)) < 0)
 		return r;
 	/* It has just been let go; whoever did may not be done with it. */
 	media_close(media);
 	return btt_error_set(error, -EBUSY, "was in use a moment ago");
+}
+
+/*
+ * The locks that media take, and therefore respect.  Block devices are locked
+ * by O_EXCL already.
+ */
+static int
+lock(const struct backing *backing, struct btt_error *error)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (backing->is_block_device)
+		return 0;
+	if (flock(backing->fd, LOCK_EX | LOCK_NB) == 0 &&
+	    fcntl(backing->fd, F_OFD_SETLK, &range) == 0)
+		return 0;
+	/* Should it be the second, we are not the holder to be named. */
+	(void)flock(backing->fd, LOCK_UN);
+	return explain(backing->path, error);
 }
 
 /*
@@ -357,11 +371,8 @@ backing_open(
 
 	/* Not to hang on a FIFO; O_EXCL is for block devices, see open(2). */
 	backing.fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC | O_NONBLOCK);
-	if (backing.fd < 0 && errno == EBUSY)
-		return btt_error_set(
-		    error, -EBUSY, "is mounted, or held by another program");
 	if (backing.fd < 0)
-		return -errno;
+		return errno == ENOENT ? -ENOENT : explain(path, error);
 	if (fstat(backing.fd, &st) < 0) {
 		r = -errno;
 		goto fail;
@@ -427,14 +438,18 @@ backing_media(const struct backing *backing,
 static int
 sync_directory(const char *path)
 {
-	char *copy;
+	const char *slash;
+	char *directory;
 	int fd, r;
 
-	if ((copy = strdup(path)) == NULL)
+	slash = strrchr(path, '/');
+	directory = slash == NULL ? strdup(".")
+				  : strndup(path, (size_t)(slash - path) + 1);
+	if (directory == NULL)
 		return -ENOMEM;
 	r = 0;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(directory);
 	if (fd < 0)
 		return -errno;
 	/* Not all file systems can sync directories; EINVAL says so. */

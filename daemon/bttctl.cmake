@@ -2,6 +2,7 @@
 # is about to be overwritten.
 pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
 
+# Sizes and suggestions are in bttfs_daemon_core, which bttfs uses as well.
 set(BTTCTL_SOURCES
   backing.c
   bttctl.c
@@ -12,11 +13,9 @@ set(BTTCTL_SOURCES
   ctl_output.c
   interrupt.c
   occupant.c
-  progress.c
-  size.c
-  suggest.c)
+  progress.c)
 
 add_executable(bttctl ${BTTCTL_SOURCES})
 target_link_libraries(bttctl PRIVATE
-  bttfs_flags btt PkgConfig::BLKID PkgConfig::JSONC)
+  bttfs_flags bttfs_daemon_core PkgConfig::BLKID PkgConfig::JSONC)
 install(TARGETS bttctl DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -281,7 +281,7 @@ print_human(const struct creation *creation, const struct btt_probe *probe)
 	size_format_full(bytes, text);
 	printf("  usable       %s\n", text);
 	size_format_full(creation->media->size - bytes, text);
-	printf("  metadata     %s\n", text);
+	printf("  overhead     %s\n", text);
 	printf("  free blocks  %u (%s)\n", info->nfree, creation->nfree_reason);
 	if (probe->narena > 1)
 		printf("  arenas       %u\n", probe->narena);
@@ -310,7 +310,7 @@ print_json(const struct creation *creation, const struct btt_probe *probe)
 	ctl_add_number(object, "nfree", info->nfree);
 	ctl_add_number(object, "narenas", probe->narena);
 	ctl_add_number(object, "backing_size", creation->media->size);
-	ctl_add_number(object, "metadata_size", creation->media->size - bytes);
+	ctl_add_number(object, "overhead_size", creation->media->size - bytes);
 	ctl_print_json(object);
 }
 
