@@ -1,20 +1,22 @@
 # bttctl's own modules, and the program as people call it.
 set(daemon ${PROJECT_SOURCE_DIR}/daemon)
-bttfs_unit_test(size ${daemon}/size.c LIBS btt)
-bttfs_unit_test(suggest ${daemon}/suggest.c)
+bttfs_unit_test(size LIBS bttfs_daemon_core)
+bttfs_unit_test(suggest LIBS bttfs_daemon_core)
 bttfs_unit_test(progress
-  ${daemon}/progress.c ${daemon}/interrupt.c ${daemon}/size.c LIBS btt)
+  ${daemon}/progress.c ${daemon}/interrupt.c LIBS bttfs_daemon_core)
 bttfs_unit_test(ctl_option
-  ${daemon}/ctl_option.c ${daemon}/ctl_output.c ${daemon}/size.c
-  ${daemon}/suggest.c LIBS btt PkgConfig::JSONC)
+  ${daemon}/ctl_option.c ${daemon}/ctl_output.c
+  LIBS bttfs_daemon_core PkgConfig::JSONC)
 
-# The first argument is the program, the second the tree that it is from.
-add_test(NAME bttctl COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/e2e/test-bttctl.sh
-  $<TARGET_FILE:bttctl> ${PROJECT_SOURCE_DIR})
-set_tests_properties(bttctl PROPERTIES
-  LABELS e2e TIMEOUT 600 SKIP_RETURN_CODE 77)
-add_test(NAME hostile
-  COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/e2e/test-hostile.sh
-  $<TARGET_FILE:bttctl> ${PROJECT_SOURCE_DIR})
-set_tests_properties(hostile PROPERTIES
-  LABELS hostile TIMEOUT 600 SKIP_RETURN_CODE 77)
+# The program as people call it; e2e/functions.sh says what it wants to know.
+foreach(name bttctl hostile)
+  add_test(NAME ${name}
+    COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/e2e/test-${name}.sh)
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT 600
+    SKIP_RETURN_CODE 77
+    FIXTURES_REQUIRED e2e
+    ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttctl>;BTTFS_SCRATCH=${CMAKE_CURRENT_BINARY_DIR}")
+endforeach()
+set_tests_properties(bttctl PROPERTIES LABELS e2e)
+set_tests_properties(hostile PROPERTIES LABELS hostile)

@@ -1,70 +1,42 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Sourced by the tests of bttctl: a directory that goes away, running the
-# program, counting what held and what did not.
+# shellcheck shell=bash
 #
-# usage: test-X.sh BTTCTL [SOURCE-DIRECTORY]
+# Sourced after functions.sh by the tests of bttctl: running the program, and
+# looking at what it said.
+#
+# shellcheck disable=SC2154 # work, bttctl and loop are of functions.sh
 
-set -u
-export LC_ALL=C
 unset POSIXLY_CORRECT
+requires cmp flock
 
-bttctl=${1:?the program to test}
-top=${2:-$(cd "$(dirname "$0")/../.." && pwd)}
-shared=$top/../shared
-work=$(mktemp -d "${TMPDIR:-/tmp}/bttctl-test.XXXXXX") || exit 1
-nok=0
-nfail=0
-nskip=0
-mounts=()
-loops=()
-
-cleanup() {
-	local i
-	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
-		umount "${mounts[i]}"
-	done
-	for ((i = ${#loops[@]} - 1; i >= 0; i--)); do
-		losetup -d "${loops[i]}"
-	done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-ok() {
-	nok=$((nok + 1))
+# Parts of a test that cannot run here are told, the rest runs.
+skip_part() {
+	note "skipped: $*"
 }
 
-# fail TEXT: counts, and shows what the last run said.
-fail() {
-	nfail=$((nfail + 1))
-	echo "FAIL: $*" >&2
+have() {
+	command -v "$1" >/dev/null
+}
+
+# What the last run said, for who has to find out why.
+show() {
 	sed 's/^/  out| /' "$work/out" >&2
 	sed 's/^/  err| /' "$work/err" >&2
 }
 
-# skip TEXT: one part cannot be tested here.
-skip() {
-	nskip=$((nskip + 1))
-	echo "skipped: $*"
-}
-
-have() {
-	command -v "$1" >/dev/null 2>&1
-}
-
 # run STATUS ARGUMENT...: bttctl must end with that status.
+ran=
 run() {
 	local want=$1 status
 	shift
-	command_line="bttctl $*"
+	ran="bttctl $*"
 	"$bttctl" "$@" >"$work/out" 2>"$work/err"
 	status=$?
 	if [ "$status" -eq "$want" ]; then
 		ok
 	else
-		fail "$command_line: status $status, not $want"
+		fail "$ran: status $status, not $want"
+		show
 	fi
 }
 
@@ -73,40 +45,22 @@ said() {
 	if grep -Eq -- "$2" "$work/$1"; then
 		ok
 	else
-		fail "$command_line: std$1 lacks '$2'"
+		fail "$ran: std$1 lacks '$2'"
+		show
 	fi
 }
 
 # silent FILE...: the last run wrote nothing there.
 silent() {
-	local file
-	for file; do
-		if [ -s "$work/$file" ]; then
-			fail "$command_line: std$file is not empty"
+	local name
+	for name; do
+		if [ -s "$work/$name" ]; then
+			fail "$ran: std$name is not empty"
+			show
 		else
 			ok
 		fi
 	done
-}
-
-# same WHAT WANTED FOUND
-same() {
-	if [ "$2" = "$3" ]; then
-		ok
-	else
-		fail "$1: '$3', not '$2'"
-	fi
-}
-
-# check TEXT COMMAND...: the command must succeed.
-check() {
-	local text=$1
-	shift
-	if "$@"; then
-		ok
-	else
-		fail "$text"
-	fi
 }
 
 # json EXPRESSION: a Python expression over data, the last run's output.
@@ -117,21 +71,18 @@ data = json.load(open(sys.argv[1]))
 print(eval(sys.argv[2]))' "$work/out" "$1" 2>&1
 }
 
-# mount_image FILE TYPE DIRECTORY MKFS...: a file system in a file, or false.
+# mount_image TYPE DIRECTORY BYTES MKFS...: a file system in a file on a loop
+# device, or false where that is impossible.
 mount_image() {
-	local image=$1 type=$2 directory=$3 loop
+	local type=$1 directory=$2 bytes=$3
 	shift 3
-	[ "$(id -u)" -eq 0 ] && have losetup && have "$1" || return 1
-	"$@" "$image" >/dev/null 2>&1 || return 1
-	loop=$(losetup -f --show "$image" 2>/dev/null) || return 1
-	loops+=("$loop")
+	[ "$(id -u)" -eq 0 ] && [ -c /dev/loop-control ] && have losetup &&
+	    have "$1" || return 1
+	truncate -s "$bytes" "$directory.fs"
+	"$@" "$directory.fs" >/dev/null 2>&1 || die "$1 failed"
+	mkloop "$directory.fs"
 	mkdir -p "$directory"
+	# A kernel need not know the type.
 	mount -t "$type" "$loop" "$directory" 2>/dev/null || return 1
-	mounts+=("$directory")
-}
-
-finish() {
-	echo "$(basename "$0"): $nok ok, $nfail failed, $nskip skipped"
-	[ "$nfail" -eq 0 ] && [ "$nok" -gt 0 ]
-	exit
+	defer umount "$directory"
 }

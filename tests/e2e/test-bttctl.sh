@@ -3,6 +3,8 @@
 # bttctl as people call it: create, info and check, their texts, their exit
 # statuses (UI-1; fsck(8) for check), and what they must refuse to do.
 
+time_limit=500
+. "$(dirname "$0")/functions.sh"
 . "$(dirname "$0")/ctl.sh"
 
 MIB=$((1 << 20))
@@ -51,32 +53,34 @@ test_command_line() {
 
 # One table makes usage, help and the lists; the manual must keep up.
 test_manual_has_every_option() {
-	local manual=$top/man/bttctl.8 command option
+	local manual=$top/man/bttctl.8 command option commands options
 	[ -r "$manual" ] || { fail "$manual is missing"; return; }
 	run 0 --list-cmds
-	for command in $(cat "$work/out"); do
+	mapfile -t commands <"$work/out"
+	for command in "${commands[@]}"; do
 		check "the manual lacks the command $command" \
 		    grep -Eq "^\.(It|Cm|Nm).*\b$command\b" "$manual"
 		case $command in
 		help | version) continue ;;
 		esac
 		run 0 --list-opts "$command"
-		for option in $(cat "$work/out"); do
+		mapfile -t options < <(grep -v '^--help$' "$work/out")
+		for option in "${options[@]}"; do
 			check "the manual lacks $command $option" \
 			    grep -q -- "^\.It.* Fl -${option#--}\b" "$manual"
 		done
 	done
 	if ! have mandoc; then
-		skip "mandoc is missing"
+		skip_part "mandoc is missing"
 		return
 	fi
 	for command in create info check; do
 		"$bttctl" "$command" --help | sed -n '1,/^$/p' |
 		    sed 's/^usage: *//' | tr -s ' \n' ' ' >"$work/usage"
 		check "the manual's synopsis of $command is not its usage" \
-		    test -n "$(mandoc -Tascii "$manual" | col -b |
+		    test -n "$(mandoc -Tascii "$manual" | col -bx |
 			sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' |
-			tr -s ' \n' ' ' | tr -d '\\' |
+			tr -s ' \n' ' ' |
 			grep -oF -- "$(sed 's/ $//' "$work/usage")")"
 	done
 }
@@ -142,7 +146,7 @@ test_geometry_of_the_kernel() {
 test_bytes_of_the_kernel() {
 	local fixture name sector
 	if ! ls "$shared"/fixtures/kernel/fresh-*.img.xz >/dev/null 2>&1; then
-		skip "../shared/fixtures is absent"
+		skip_part "../shared/fixtures is absent"
 		return
 	fi
 	for fixture in "$shared"/fixtures/kernel/fresh-*.img.xz; do
@@ -208,7 +212,7 @@ test_nfree() {
 
 test_json() {
 	if ! have python3; then
-		skip "python3 is missing"
+		skip_part "python3 is missing"
 		return
 	fi
 	fresh json.img
@@ -218,8 +222,8 @@ test_json() {
 	same 'size is what users see' $((7920 * 4096)) \
 	    "$(json 'data[0]["size"]')"
 	same uuid $uuid "$(json 'data[0]["uuid"]')"
-	same 'keys' "['backing_size', 'file', 'layout', 'metadata_size', \
-'mode', 'narenas', 'nfree', 'raw_uuid', 'sector_size', 'sectors', 'size', \
+	same 'keys' "['backing_size', 'file', 'layout', 'mode', 'narenas', \
+'nfree', 'overhead_size', 'raw_uuid', 'sector_size', 'sectors', 'size', \
 'uuid']" "$(json 'sorted(data[0])')"
 	run 0 info --json "$image"
 	silent err
@@ -240,14 +244,11 @@ for copy in data[0]["arenas"][0]["infoblocks"] if key not in copy]')"
 	same sectors 7920 "$(json 'data[0]["sectors"]')"
 	same initial 7920 "$(json 'data[0]["map_initial"]')"
 	# a name that must be escaped
-	image=$work/'a "quoted\ name
-of two lines'
+	fresh $'a "quoted\\ name\nof two lines'
 	run 0 create -q -s 17M "$image"
 	run 0 info --json "$image"
-	export image
-	same 'odd name' True \
-	    "$(json 'data[0]["file"] == __import__("os").environ["image"]')"
-	export -n image
+	same 'odd name' "$(printf '%s' "$image" | od -An -tx1)" \
+	    "$(printf '%s' "$(json 'data[0]["file"]')" | od -An -tx1)"
 	rm -f "$image"
 }
 
@@ -312,7 +313,7 @@ test_refuses_what_holds_something() {
 		run 0 create --force "$image"
 		run 0 check "$image"
 	else
-		skip "mkfs.ext4 is missing"
+		skip_part "mkfs.ext4 is missing"
 	fi
 	# a master boot record with one partition
 	fresh full.img
@@ -326,8 +327,8 @@ test_refuses_what_holds_something() {
 }
 
 test_refuses_what_is_no_backing() {
-	run 235 create -s 64M "$work"
-	said err "$work: "
+	run 234 create -s 64M "$work"
+	said err "$work: neither a file nor a block device"
 	run 234 create -s 64M /dev/null
 	said err 'neither a file nor a block device'
 	mkfifo "$work/fifo"
@@ -344,7 +345,6 @@ test_refuses_what_is_no_backing() {
 
 # Old data must not show through sectors that were never written.
 test_old_data_is_gone() {
-	local loop
 	fresh old.img
 	yes 'old secret' | head -c $((40 * MIB)) >"$image"
 	run 239 create "$image"
@@ -358,11 +358,10 @@ test_old_data_is_gone() {
 	run 0 create -v --force --sparse "$image"
 	check 'old data shows' sh -c "! grep -aq secret '$image'"
 
-	[ "$(id -u)" -eq 0 ] || { skip "no root, no loop device"; return; }
+	[ "$(id -u)" -eq 0 ] || { skip_part "no root, no loop device"; return; }
 	yes 'old secret' | head -c $((40 * MIB)) >"$image"
-	loop=$(losetup -f --show "$image" 2>/dev/null) ||
-	    { skip "no loop device"; return; }
-	loops+=("$loop")
+	[ -c /dev/loop-control ] || { skip_part "no loop device"; return; }
+	mkloop "$image"
 	run 239 create "$loop"
 	said err 'holds data'
 	run 234 create --force -s 20M "$loop"
@@ -377,37 +376,59 @@ test_old_data_is_gone() {
 }
 
 test_block_device_in_use() {
-	local loop
-	fresh held.img
-	truncate -s 64M "$image"
-	if ! mount_image "$image" ext4 "$work/held" mkfs.ext4 -q -F; then
-		skip "no root, no loop device or no mkfs.ext4"
+	if ! mount_image ext4 "$work/held" 64M mkfs.ext4 -q -F; then
+		skip_part "no root, no loop device or no mkfs.ext4"
 		return
 	fi
-	loop=${loops[-1]}
 	run 240 create --force "$loop"
-	said err 'is mounted'
+	said err 'in use: mounted'
 	run 8 check "$loop"
 	run 240 info "$loop"
 }
 
+# hold COMMAND...: start what locks the image, and wait until it has.  It tells
+# so by a line into one FIFO, and ends when there is one in the other.
+hold() {
+	"$@" &
+	holder=$!
+	defer kill_child "$holder"
+	read -r _ <"$work/locked"
+}
+
+# refused PATTERN: by create, check and info alike, while it is held.
+refused() {
+	run 240 create --force "$image"
+	said err "$image: $1"
+	run 8 check "$image"
+	said err "$image: $1"
+	run 240 info "$image"
+	said err "$image: $1"
+	echo >"$work/done"
+	end_of 60 "$holder"
+	run 0 check "$image"
+}
+
 test_held_file() {
-	if ! have flock; then
-		skip "flock is missing"
-		return
-	fi
+	local holder
 	fresh locked.img
 	run 0 create -q -s 17M "$image"
-	exec 9<>"$image"
-	flock -x 9
-	run 240 create --force "$image"
-	said err 'held by|in use'
-	run 8 check "$image"
-	said err "$image: .*$$"
-	run 240 info "$image"
-	said err "$image: .*$$"
-	exec 9>&-
-	run 0 check "$image"
+	mkfifo "$work/locked" "$work/done"
+	# shellcheck disable=SC2016 # the inner shell expands them
+	hold flock -x "$image" sh -c 'echo >"$0"; read -r _ <"$1"' \
+	    "$work/locked" "$work/done"
+	refused "in use by flock \\(process $holder\\)"
+	if ! have python3; then
+		skip_part "python3 is missing"
+		return
+	fi
+	# locks of the other kind, which flock(2) does not see
+	hold python3 -c '
+import fcntl, sys
+with open(sys.argv[1], "r+b") as image:
+    fcntl.lockf(image, fcntl.LOCK_EX)
+    open(sys.argv[2], "w").write("\n")
+    open(sys.argv[3]).readline()' "$image" "$work/locked" "$work/done"
+	refused "in use by .* \\(process $holder\\)"
 }
 
 test_allocation() {
@@ -433,10 +454,8 @@ test_allocation() {
 }
 
 test_no_space() {
-	fresh small.fs
-	truncate -s 48M "$image"
-	if ! mount_image "$image" ext4 "$work/small" mkfs.ext4 -q -F; then
-		skip "no root, no loop device or no mkfs.ext4"
+	if ! mount_image ext4 "$work/small" 48M mkfs.ext4 -q -F; then
+		skip_part "no root, no loop device or no mkfs.ext4"
 		return
 	fi
 	run 228 create -s 64M "$work/small/x"
@@ -451,10 +470,8 @@ test_no_space() {
 
 # ext2 cannot allocate without writing; posix_fallocate would do it badly.
 test_file_system_without_fallocate() {
-	fresh ext2.fs
-	truncate -s 160M "$image"
-	if ! mount_image "$image" ext2 "$work/ext2" mkfs.ext2 -q -F; then
-		skip "no root, no loop device or no ext2"
+	if ! mount_image ext2 "$work/ext2" 160M mkfs.ext2 -q -F; then
+		skip_part "no root, no loop device or no ext2"
 		return
 	fi
 	run 0 create -s 64M -v "$work/ext2/x"
@@ -467,10 +484,8 @@ test_file_system_without_fallocate() {
 }
 
 test_copy_on_write() {
-	fresh btrfs.fs
-	truncate -s 160M "$image"
-	if ! mount_image "$image" btrfs "$work/btrfs" mkfs.btrfs -q -f; then
-		skip "no root, no loop device or no btrfs"
+	if ! mount_image btrfs "$work/btrfs" 160M mkfs.btrfs -q -f; then
+		skip_part "no root, no loop device or no btrfs"
 		return
 	fi
 	run 0 create -s 32M "$work/btrfs/x"
@@ -482,19 +497,18 @@ test_copy_on_write() {
 test_interrupt() {
 	local name status
 	if ! have python3; then
-		skip "python3 is missing"
+		skip_part "python3 is missing"
 		return
 	fi
 	for name in SIGINT SIGTERM SIGHUP; do
 		fresh interrupted.img
-		command_line="bttctl create, $name"
-		python3 "$top/tests/support/interrupt_create.py" $name \
+		python3 "$support/interrupt_create.py" $name \
 		    "$image" "$bttctl" create -s 64M "$image" \
 		    >"$work/out" 2>"$work/err"
 		status=$?
 		case $status in
 		0) ok ;;
-		77) skip "/proc/PID/syscall is missing" ;;
+		77) skip_part "/proc/PID/syscall is missing" ;;
 		*) fail "$name while allocating: $(cat "$work/err")" ;;
 		esac
 	done
@@ -511,7 +525,7 @@ test_failure_keeps_old_files() {
 }
 
 test_lost_output() {
-	[ -w /dev/full ] || { skip "/dev/full is missing"; return; }
+	[ -w /dev/full ] || { skip_part "/dev/full is missing"; return; }
 	fresh output.img
 	run 0 create -q -s 17M "$image"
 	"$bttctl" info "$image" >/dev/full 2>"$work/err"
