@@ -24,6 +24,15 @@ struct flog_slots {
 	uint8_t slot[2];
 };
 
+#define FLOG_SLOTS_NEW ((struct flog_slots){ { 0, 1 } })
+#define FLOG_SLOTS_OLD ((struct flog_slots){ { 0, 2 } })
+
+/* Slots of a group that are not all zero, one bit each. */
+#define FLOG_USED_FIRST 1u /* never written to since create */
+#define FLOG_USED_NEW 3u
+#define FLOG_USED_OLD 5u
+unsigned flog_used_slots(const struct flog_media group[FLOG_GROUP_SLOTS]);
+
 /* Host form of an entry.  Block numbers keep the flags they had on media. */
 struct flog_entry {
 	uint32_t lba;
@@ -54,9 +63,13 @@ int flog_pick(uint32_t seq0, uint32_t seq1) BTT_MUST_CHECK;
 /* 1, 2, 3, 1 ...; seq is 1, 2 or 3. */
 uint32_t flog_next_seq(uint32_t seq);
 
-/* The fresh entry of pair number index: nothing to recover (3.4). */
-struct flog_entry flog_initial(uint32_t index, uint32_t external_nlba,
-    enum btt_layout layout);
+/*
+ * The fresh entry of pair number index: nothing to recover (3.4).  Its lba is
+ * index, which is taken modulo external_nlba where there are more pairs than
+ * sectors.
+ */
+struct flog_entry
+flog_initial(uint32_t index, uint32_t external_nlba, enum btt_layout layout);
 
 /*
  * Does a newest entry make sense in its arena: lba below external_nlba, both

@@ -28,7 +28,8 @@ struct btt_error {
 
 /*
  * Note why code (a negative errno) is returned, and return it.  error may be
- * NULL.  A text that is too long is cut.
+ * NULL; its text so far may be among the arguments.  A text that is too long
+ * is cut.
  */
 int btt_error_set(struct btt_error *error, int code, const char *fmt, ...)
     BTT_PRINTF(3, 4);

@@ -62,7 +62,10 @@ enum btt_info_state {
 	BTT_INFO_UNREADABLE,   /* beyond the medium, or the medium failed */
 };
 
-/* Bytes of a sector that the user sees: 512 of 520, 4096 of 4160 (1.8). */
+/*
+ * Bytes of a sector that the user sees: 512 of 520, 4096 of 4160 (1.8); 0 of a
+ * size that is not known.
+ */
 uint32_t btt_sector_data_bytes(uint32_t external_lbasize);
 /* Is this an external sector size that we create and open (DESIGN.md 5.2)? */
 bool btt_sector_size_known(uint32_t external_lbasize);
