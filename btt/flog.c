@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hook.h"
+
 struct flog_entry
 flog_decode(const struct flog_media *media)
 {
@@ -138,7 +140,7 @@ store_half(struct media *media, uint64_t off, uint32_t first, uint32_t second)
 
 	r = media_store64(
 	    media, off, le64_encode((uint64_t)second << 32 | first));
-	if (r < 0)
+	if (r < 0 || MUTANT(off % 16 == 0 ? 37 : 38))
 		return r;
 	return media_flush(media, off, sizeof(struct le64));
 }
@@ -158,6 +160,9 @@ flog_store_commit(
 {
 	assert(off % sizeof(struct flog_media) == 0);
 	assert(seq >= 1 && seq <= 3);
+	if (MUTANT(8))
+		(void)media_store32(media,
+		    off + offsetof(struct flog_media, seq), le32_encode(seq));
 	return store_half(
 	    media, off + offsetof(struct flog_media, new_map), new_map, seq);
 }

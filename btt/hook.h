@@ -11,11 +11,17 @@
  * switch, and MUTANT(n) is true while defect number n of the table in
  * tests/crash/mutants.h is switched on.  Elsewhere both vanish.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef BTT_TEST_HOOKS
 extern unsigned btt_hook_mutant;
 void btt_hook_point(const char *what);
+/* The explorer keeps these stores in a buffer that it drains when it likes. */
+void btt_hook_store32(_Atomic uint32_t *word, uint32_t value);
+void btt_hook_store64(_Atomic uint64_t *word, uint64_t value);
+void btt_hook_drain(void);
 
 #define HOOK_POINT(what) btt_hook_point(what)
 #define MUTANT(n) (btt_hook_mutant == (n))

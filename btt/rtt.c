@@ -12,10 +12,6 @@
 #include "hook.h"
 
 #ifdef BTT_TEST_HOOKS
-/* The explorer keeps these stores in a buffer that it drains when it likes. */
-void btt_hook_store32(_Atomic uint32_t *word, uint32_t value);
-void btt_hook_store64(_Atomic uint64_t *word, uint64_t value);
-void btt_hook_drain(void);
 #define RTT_STORE32(word, value) btt_hook_store32((word), (value))
 #define RTT_STORE64(word, value) btt_hook_store64((word), (value))
 #define RTT_DRAIN() btt_hook_drain()
