@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CRASH_SCENARIO_H
+#define CRASH_SCENARIO_H
+
+/* scenario -- the table of what is explored, and exploring one of it. */
+#include "world.h"
+
+#define FAULTS(kind) (1u << (kind))
+
+struct scenario {
+	const char *name;
+	/* Programs, or NULL: all sequences of at most length steps. */
+	const char *program;
+	unsigned length;
+	struct shape shape;
+	unsigned kinds; /* ON(...) | ... */
+	/* Schedules of each mode in a quick run; 0: one, nothing to schedule. */
+	unsigned nrandom, npct;
+	unsigned dfs_bound, ndfs;
+	struct enum_plan plan;
+	unsigned life_every, whole_every;
+	unsigned faults; /* FAULTS(...): every n-th one, until none is left */
+	unsigned nparts; /* an exhaustive one is divided among processes */
+};
+
+extern const struct scenario scenarios[];
+extern const unsigned nscenario;
+
+const struct scenario *scenario_find(const char *name);
+
+/*
+ * Explore one scenario on one kind of medium, with `scale` times the schedules
+ * of a quick run.  Ends early after `seconds`, 0: never.
+ */
+void scenario_explore(const struct scenario *scenario, enum sim_kind kind,
+    unsigned part, unsigned scale, uint64_t seed, double seconds,
+    struct tally *tally);
+
+double now_seconds(void);
+
+#endif

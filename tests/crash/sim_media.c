@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim_media.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sched.h"
+
+unsigned sim_thread;
+struct sim *sim_running;
+
+static struct sim *
+to_sim(struct media *media)
+{
+	return (struct sim *)(void *)media;
+}
+
+static void *
+grow(void *array, unsigned *room, unsigned need, size_t each)
+{
+	if (need <= *room)
+		return array;
+	*room = *room == 0 ? 16 : *room * 2;
+	if (*room < need)
+		*room = need;
+	array = realloc(array, *room * each);
+	assert(array != NULL);
+	return array;
+}
+
+/* ---- units ---- */
+
+static void
+touch(struct sim *sim, struct sim_unit *unit)
+{
+	if (!unit->touched) {
+		unit->touched = true;
+		sim->touched[sim->ntouched++] = unit;
+	}
+}
+
+static void
+mark_dirty(struct sim *sim, struct sim_unit *unit)
+{
+	touch(sim, unit);
+	if (!unit->dirty) {
+		unit->dirty = true;
+		sim->dirty[sim->ndirty++] = unit;
+	}
+}
+
+/* The unit is durable up to this position of its history. */
+static void
+raise_guarantee(struct sim_unit *unit, uint32_t upto)
+{
+	uint32_t n;
+
+	if (upto <= unit->ndurable)
+		return;
+	n = upto - unit->ndurable;
+	assert(n <= unit->ndelta);
+	unit->ndelta -= n;
+	unit->ndurable = upto;
+	memmove(
+	    unit->delta, unit->delta + n, unit->ndelta * sizeof(*unit->delta));
+}
+
+static void
+sweep_dirty(struct sim *sim)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < sim->ndirty; i++) {
+		struct sim_unit *unit = sim->dirty[i];
+
+		if (unit->ndelta > 0)
+			sim->dirty[n++] = unit;
+		else
+			unit->dirty = false;
+	}
+	sim->ndirty = n;
+}
+
+static uint32_t
+position(const struct sim_unit *unit)
+{
+	return unit->ndurable + unit->ndelta;
+}
+
+static void
+claim(struct sim *sim, struct sim_unit *unit)
+{
+	struct sim_claims *claims = &sim->claims[sim_thread];
+
+	claims->claim = grow(claims->claim, &claims->room, claims->n + 1,
+	    sizeof(*claims->claim));
+	claims->claim[claims->n].unit = unit;
+	claims->claim[claims->n].upto = position(unit);
+	claims->n++;
+}
+
+static void
+add_delta(struct sim *sim, struct sim_unit *unit, uint64_t off, const void *src,
+    size_t len)
+{
+	struct sim_delta *delta;
+
+	assert(len > 0 && len <= SIM_PIECE);
+	unit->delta = grow(
+	    unit->delta, &unit->room, unit->ndelta + 1, sizeof(*unit->delta));
+	delta = &unit->delta[unit->ndelta++];
+	delta->off = (uint32_t)off;
+	delta->len = (uint8_t)len;
+	delta->thread = (uint8_t)sim_thread;
+	memcpy(delta->old_bytes, sim->view + off, len);
+	memcpy(delta->new_bytes, src, len);
+	mark_dirty(sim, unit);
+}
+
+static void
+remember(struct sim *sim, uint64_t off, size_t len)
+{
+	struct sim_undo *undo;
+
+	sim->undo = grow(
+	    sim->undo, &sim->undo_room, sim->nundo + 1, sizeof(*sim->undo));
+	undo = &sim->undo[sim->nundo++];
+	undo->off = (uint32_t)off;
+	undo->len = (uint32_t)len;
+	memcpy(undo->old_bytes, sim->view + off, len);
+}
+
+/* One indivisible change of a unit, in the history and in the view. */
+static void
+change(struct sim *sim, struct sim_unit *unit, uint64_t off, const void *src,
+    size_t len)
+{
+	/* What changes nothing makes no new image. */
+	if (memcmp(sim->view + off, src, len) == 0)
+		return;
+	if (sim->keeps_undo)
+		remember(sim, off, len);
+	if (sim->recording)
+		add_delta(sim, unit, off, src, len);
+	memcpy(sim->view + off, src, len);
+}
+
+void
+sim_delta_apply(struct sim *sim, unsigned i, uint32_t k)
+{
+	const struct sim_delta *delta = &sim->dirty[i]->delta[k];
+
+	memcpy(sim->view + delta->off, delta->new_bytes, delta->len);
+}
+
+void
+sim_delta_revert(struct sim *sim, unsigned i, uint32_t k)
+{
+	const struct sim_delta *delta = &sim->dirty[i]->delta[k];
+
+	memcpy(sim->view + delta->off, delta->old_bytes, delta->len);
+}
+
+/* ---- operations ---- */
+
+static void
+check_range(struct sim *sim, uint64_t off, uint64_t len)
+{
+	if (off > sim->size || len > sim->size - off)
+		sim->complain(sim, sim->arg, "beyond the medium");
+}
+
+/* The fault plan's turn?  Half of a change may have happened by then. */
+static int
+maybe_fail_change(struct sim *sim)
+{
+	if (sim->fail_change_in == 0 || --sim->fail_change_in > 0)
+		return 0;
+	if (sim->fail_change_how == SIM_FAULT_SIGNAL)
+		sched_raise_fault();
+	return -EIO;
+}
+
+static int
+begin_change(struct sim *sim, uint64_t off, uint64_t len, const char *what)
+{
+	int r;
+
+	sched_point(what);
+	check_range(sim, off, len);
+	if (sim->media.read_only)
+		return -EROFS;
+	if ((r = media_failed(&sim->media)) < 0)
+		return r;
+	return 0;
+}
+
+/*
+ * What a copy does to one word: whole if it is a whole aligned one, else byte
+ * by byte, since a copy promises nothing of smaller pieces.
+ */
+static void
+copy_word(struct sim *sim, struct sim_unit *unit, uint64_t off,
+    const uint8_t *src, size_t len)
+{
+	if (len == 8) {
+		change(sim, unit, off, src, len);
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		change(sim, unit, off + i, src + i, 1);
+}
+
+/* src NULL: zeroes. */
+static void
+copy_range(struct sim *sim, uint64_t off, const uint8_t *src, size_t len)
+{
+	static const uint8_t zeroes[SIM_PIECE];
+	bool page = sim_kind_is_page(sim->kind);
+	bool words = sim->kind == SIM_LINE || sim->kind == SIM_BYTE;
+	uint64_t grain = page && sim->unit_bytes > SIM_PIECE ? SIM_PIECE : 8;
+	struct sim_unit *unit;
+
+	while (len > 0) {
+		size_t n = grain - off % grain;
+
+		if (n > len)
+			n = len;
+		unit = words ? &sim->word[off / 8]
+			     : &sim->unit[off / sim->unit_bytes];
+		if (page)
+			change(sim, unit, off, src ? src : zeroes, n);
+		else
+			copy_word(sim, unit, off, src ? src : zeroes, n);
+		if (page)
+			unit->named = position(unit);
+		else if (sim->recording)
+			claim(sim, unit);
+		off += n;
+		src = src ? src + n : NULL;
+		len -= n;
+	}
+}
+
+static int
+copy_or_zero(struct media *media, uint64_t off, const uint8_t *src, size_t len)
+{
+	struct sim *sim = to_sim(media);
+	size_t half = len / 2 / 8 * 8;
+	int r;
+
+	if ((r = begin_change(sim, off, len, "media copy")) < 0)
+		return r;
+	if (sim->recording && off < sim->words_end &&
+	    off + len > sim->words_start)
+		sim->complain(sim, sim->arg,
+		    "I5: map or log changed by a copy, which may tear it");
+	/* Others may look, or the device may fault, when half is done. */
+	copy_range(sim, off, src, half);
+	if ((r = maybe_fail_change(sim)) < 0)
+		return r;
+	sched_point("media copy half");
+	copy_range(sim, off + half, src ? src + half : NULL, len - half);
+	return 0;
+}
+
+static int
+sim_copy(struct media *media, uint64_t off, const void *src, size_t len)
+{
+	return copy_or_zero(media, off, src, len);
+}
+
+static int
+sim_zero(struct media *media, uint64_t off, size_t len)
+{
+	return copy_or_zero(media, off, NULL, len);
+}
+
+static int
+store(struct media *media, uint64_t off, const void *value, size_t len)
+{
+	struct sim *sim = to_sim(media);
+	struct sim_unit *unit = &sim->unit[off / sim->unit_bytes];
+	int r;
+
+	if ((r = begin_change(sim, off, len, "media store")) < 0)
+		return r;
+	if (off % len != 0)
+		sim->complain(sim, sim->arg, "unaligned store");
+	if ((r = maybe_fail_change(sim)) < 0)
+		return r;
+	unit->unflushed = true;
+	touch(sim, unit);
+	if (sim->kind == SIM_BYTE) {
+		unit = &sim->order;
+		change(sim, unit, off, value, len);
+		sim->order_last[sim_thread] = position(unit);
+		return 0;
+	}
+	change(sim, unit, off, value, len);
+	return 0;
+}
+
+static int
+sim_store64(struct media *media, uint64_t off, struct le64 value)
+{
+	return store(media, off, &value, sizeof(value));
+}
+
+static int
+sim_store32(struct media *media, uint64_t off, struct le32 value)
+{
+	return store(media, off, &value, sizeof(value));
+}
+
+static int
+sim_flush(struct media *media, uint64_t off, size_t len)
+{
+	struct sim *sim = to_sim(media);
+	bool useful = false;
+	int r;
+
+	if ((r = begin_change(sim, off, len, "media flush")) < 0)
+		return r;
+	sim->nflush++;
+	if (!sim->recording || sim->kind == SIM_BYTE || len == 0)
+		return 0;
+	for (uint64_t k = off / sim->unit_bytes;
+	     k <= (off + len - 1) / sim->unit_bytes; k++) {
+		struct sim_unit *unit = &sim->unit[k];
+
+		useful = useful || unit->unflushed;
+		unit->unflushed = false;
+		if (sim_kind_is_page(sim->kind))
+			unit->named = position(unit);
+		else if (unit->ndelta > 0)
+			claim(sim, unit);
+	}
+	if (!useful)
+		sim->nredundant_flush++;
+	return 0;
+}
+
+/* What the fence that begins now will have made durable when it ends. */
+static void
+collect_page_claims(struct sim *sim, struct sim_claims *claims)
+{
+	claims->n = 0;
+	claims->claim = grow(
+	    claims->claim, &claims->room, sim->ndirty, sizeof(*claims->claim));
+	for (unsigned i = 0; i < sim->ndirty; i++) {
+		claims->claim[claims->n].unit = sim->dirty[i];
+		claims->claim[claims->n].upto = sim->dirty[i]->named;
+		claims->n++;
+	}
+}
+
+/* The system may drop what it failed to write, page by page. */
+static void
+lose_pages(struct sim *sim)
+{
+	struct rng rng;
+
+	rng_seed(&rng, sim->lose_seed);
+	for (unsigned i = 0; i < sim->ndirty; i++) {
+		struct sim_unit *unit = sim->dirty[i];
+		uint32_t keep = rng_below(&rng, unit->ndelta + 1);
+
+		while (unit->ndelta > keep) {
+			sim_delta_revert(sim, i, unit->ndelta - 1);
+			unit->ndelta--;
+		}
+	}
+	sweep_dirty(sim);
+}
+
+static int
+sim_fence(struct media *media)
+{
+	struct sim *sim = to_sim(media);
+	struct sim_claims *claims = &sim->claims[sim_thread];
+	uint32_t order_upto;
+	int r;
+
+	sched_point("media fence");
+	if (media->read_only)
+		return 0;
+	if ((r = media_failed(media)) < 0)
+		return r;
+	sim->nfence++;
+	if (!sim->recording)
+		return 0;
+	if (sim_kind_is_page(sim->kind))
+		collect_page_claims(sim, claims);
+	order_upto = sim->order_last[sim_thread];
+	/* A sync takes time: others go on meanwhile, for better or worse. */
+	if (sim_kind_is_page(sim->kind))
+		sched_point("media sync");
+	if (sim->at_fence != NULL)
+		sim->at_fence(sim, sim->arg);
+	if (sim->fail_fence_in > 0 && --sim->fail_fence_in == 0) {
+		atomic_store(&media->failed, -EIO);
+		if (sim->lose_on_failure)
+			lose_pages(sim);
+		return -EIO;
+	}
+	if ((r = media_failed(media)) < 0)
+		return r;
+	for (unsigned i = 0; i < claims->n; i++)
+		raise_guarantee(claims->claim[i].unit, claims->claim[i].upto);
+	claims->n = 0;
+	raise_guarantee(&sim->order, order_upto);
+	sweep_dirty(sim);
+	return 0;
+}
+
+static void
+sim_close(struct media *media)
+{
+	(void)media; /* the explorer owns it */
+}
+
+static const struct media_ops sim_ops = {
+	.copy = sim_copy,
+	.zero = sim_zero,
+	.store64 = sim_store64,
+	.store32 = sim_store32,
+	.flush = sim_flush,
+	.fence = sim_fence,
+	.close = sim_close,
+};
+
+uint32_t
+sim_stores(void)
+{
+	return sim_running->order_last[sim_thread];
+}
+
+void
+sim_have_seen(uint32_t upto)
+{
+	raise_guarantee(&sim_running->order, upto);
+	if (sim_running->order_last[sim_thread] < upto)
+		sim_running->order_last[sim_thread] = upto;
+	sweep_dirty(sim_running);
+}
+
+/* ---- life ---- */
+
+/* In place of btt/media.c's. */
+void
+media_close(struct media *media)
+{
+	if (media != NULL)
+		media->ops->close(media);
+}
+
+static uint32_t
+kind_unit_bytes(enum sim_kind kind)
+{
+	switch (kind) {
+	case SIM_PAGE512:
+		return 512;
+	case SIM_PAGE4096:
+		return 4096;
+	case SIM_LINE:
+	case SIM_LINE_TEMPORAL:
+	case SIM_BYTE:
+	case SIM_PAGE64:
+	case SIM_NKIND:
+		break;
+	}
+	return 64;
+}
+
+struct sim *
+sim_new(enum sim_kind kind, uint64_t size, uint8_t *view)
+{
+	struct sim *sim;
+	size_t nunit, nword;
+
+	sim = calloc(1, sizeof(*sim));
+	assert(sim != NULL);
+	sim->kind = kind;
+	sim->size = size;
+	sim->unit_bytes = kind_unit_bytes(kind);
+	nunit = size / sim->unit_bytes + 1;
+	nword = size / 8 + 1;
+	sim->unit = calloc(nunit, sizeof(*sim->unit));
+	sim->word = calloc(nword, sizeof(*sim->word));
+	sim->dirty = calloc(nunit + nword + 1, sizeof(struct sim_unit *));
+	sim->touched = calloc(nunit + nword + 1, sizeof(struct sim_unit *));
+	sim->view = view != NULL ? view : aligned_alloc(4096, size);
+	assert(sim->unit && sim->word && sim->dirty && sim->touched);
+	assert(sim->view != NULL);
+	sim->media.ops = &sim_ops;
+	sim->media.base = sim->view;
+	sim->media.size = size;
+	sim->media.granularity = sim_kind_granularity(kind);
+	sim->recording = true;
+	return sim;
+}
+
+static void
+free_units(struct sim_unit *unit, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(unit[i].delta);
+	free(unit);
+}
+
+/* A view that was given stays its giver's; see sim_new's callers. */
+void
+sim_free(struct sim *sim)
+{
+	if (sim == NULL)
+		return;
+	free_units(sim->unit, sim->size / sim->unit_bytes + 1);
+	free_units(sim->word, sim->size / 8 + 1);
+	free(sim->order.delta);
+	for (unsigned i = 0; i < SIM_THREADS; i++)
+		free(sim->claims[i].claim);
+	free(sim->undo);
+	free(sim->touched);
+	free(sim->dirty);
+	free(sim);
+}
+
+void
+sim_reset(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->ntouched; i++) {
+		struct sim_unit *unit = sim->touched[i];
+
+		unit->ndurable = unit->ndelta = 0;
+		unit->named = 0;
+		unit->unflushed = unit->dirty = unit->touched = false;
+	}
+	sim->ntouched = sim->ndirty = sim->nundo = 0;
+	for (unsigned i = 0; i < SIM_THREADS; i++) {
+		sim->claims[i].n = 0;
+		sim->order_last[i] = 0;
+	}
+	atomic_store(&sim->media.failed, 0);
+	sim->fail_fence_in = sim->fail_change_in = 0;
+	sim->nfence = sim->nflush = sim->nredundant_flush = 0;
+}
+
+void
+sim_undo_all(struct sim *sim)
+{
+	while (sim->nundo > 0) {
+		const struct sim_undo *undo = &sim->undo[--sim->nundo];
+
+		memcpy(sim->view + undo->off, undo->old_bytes, undo->len);
+	}
+	sim_reset(sim);
+}
+
+const char *
+sim_kind_name(enum sim_kind kind)
+{
+	static const char *const name[SIM_NKIND] = {
+		"line",
+		"line-t",
+		"byte",
+		"page512",
+		"page4096",
+		"page64",
+	};
+
+	return kind < SIM_NKIND ? name[kind] : "?";
+}
+
+enum media_granularity
+sim_kind_granularity(enum sim_kind kind)
+{
+	if (sim_kind_is_page(kind))
+		return MEDIA_PAGE;
+	return kind == SIM_BYTE ? MEDIA_BYTE : MEDIA_CACHE_LINE;
+}

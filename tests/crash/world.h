@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CRASH_WORLD_H
+#define CRASH_WORLD_H
+
+/*
+ * world -- one run of a scenario: a medium, the engine on it, what is promised
+ * so far, and where in the run we are, so that a failure can be replayed.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <btt/btt.h>
+
+#include "enumerate.h"
+#include "sched.h"
+#include "sim_media.h"
+#include "spec.h"
+
+#define STEPS_MAX_THREAD 8
+
+enum step_kind {
+	STEP_WRITE,
+	STEP_ZERO,
+	STEP_READ,
+	STEP_FLUSH,
+	STEP_REOPEN,
+};
+
+struct step {
+	enum step_kind kind;
+	uint8_t part; /* 3 whole sectors, 1 first half, 2 second half */
+	uint8_t lba;
+	uint8_t n;
+};
+
+struct program {
+	unsigned nthread;
+	struct {
+		unsigned nstep;
+		struct step step[STEPS_MAX_THREAD];
+	} thread[SCHED_THREADS];
+};
+
+/* Kinds of media as bits. */
+#define ON(kind) (1u << (kind))
+#define ON_CPU (ON(SIM_LINE) | ON(SIM_LINE_TEMPORAL) | ON(SIM_BYTE))
+#define ON_PAGE (ON(SIM_PAGE512) | ON(SIM_PAGE4096) | ON(SIM_PAGE64))
+
+/* Shape of the arena and way of opening it. */
+struct shape {
+	uint32_t sector_bytes;
+	uint32_t nlba;
+	uint32_t nfree;
+	unsigned nlane;
+	enum btt_durability durability;
+	unsigned nage;    /* writes before the run, to have a past */
+	bool set_zero;    /* zeroes are Z entries also in small sectors */
+	bool error_entry; /* sector 0 is marked bad */
+	bool old_log;     /* slots 0 and 2, as before 4.15 */
+};
+
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_FENCE,  /* the n-th fence of the run fails */
+	FAULT_LOST,   /* and pages go back to what the medium has */
+	FAULT_ERROR,  /* the n-th change returns -EIO */
+	FAULT_SIGNAL, /* the n-th change raises SIGBUS */
+};
+
+/* All that determines a run, and so all that a replay needs. */
+struct run {
+	const char *scenario; /* name, or NULL */
+	const char *program;  /* text */
+	struct shape shape;
+	enum sim_kind kind;
+	enum sched_mode mode;
+	unsigned depth;
+	uint64_t seed;
+	enum fault_kind fault;
+	unsigned fault_n;
+	struct enum_plan plan;
+	unsigned life_every;  /* a second life for one image in so many */
+	unsigned whole_every; /* open by btt_open for one image in so many */
+	/* Replay: only this image of this crash point, 0: all of all. */
+	unsigned only_point;
+	const struct enum_choice *only_choice; /* NULL: all of the point */
+};
+
+/* Counters in memory that the parent process sees. */
+struct tally {
+	uint64_t nschedule;
+	uint64_t npoint;
+	uint64_t nimage;
+	uint64_t nnested; /* of nimage: crashed inside recovery */
+	uint64_t nlife;   /* of nimage: crashed after a recovery and writes */
+	uint64_t nwhole;  /* of nimage: opened by btt_open too */
+	uint64_t nfault;
+	double start, seconds;
+	const char *scenario; /* static strings: parent and child share them */
+	enum sim_kind kind;
+	bool failed;
+	char what[256];
+	char replay[16384];
+};
+
+struct world {
+	struct run run;
+	struct program program;
+	struct tally *tally;
+	struct btt_arena_place place;
+	struct sim *sim;  /* of the run */
+	struct sim *rec;  /* of recoveries, on the same bytes */
+	struct sim *rec2; /* of recoveries of recoveries, likewise */
+	uint8_t *image;   /* what every run starts from */
+	struct spec_value start[SPEC_LBAS];
+	struct spec spec;
+	struct btt_worker_pool *pool;
+	struct btt_worker_pool *check_pool;
+	struct btt *btt;
+	struct world *parent; /* whose image our life began with */
+	struct world *life;   /* our next life, made when first needed */
+	bool lost;      /* pages went back: live reads prove nothing now */
+	uint32_t nstep; /* decisions of the last schedule */
+	bool finished;  /* all threads have: the schedule is over */
+	unsigned current_op[SIM_THREADS];
+	uint32_t failed_at; /* time of the first failed fence, or SPEC_NEVER */
+
+	/* The crash point that is being looked at. */
+	unsigned point;
+	const struct enum_choice *choice;
+	struct spec_legal legal[SPEC_LBAS];
+	const char *what; /* "fence", "ack" ... */
+};
+
+/* Parse "w0 r1 | z0"; false on nonsense. */
+bool program_parse(const char *text, struct program *ret_program);
+
+struct world *world_new(const struct run *run, struct tally *tally);
+void world_free(struct world *world);
+
+/* Run the scenario once, with all its crash points.  Exits on a violation. */
+void world_run(struct world *world);
+
+/* Open the engine on world->sim; violations are reported. */
+void world_open(struct world *world);
+void world_close(struct world *world);
+void world_step(struct world *world, unsigned thread, const struct step *step);
+
+/* The running thread's request is answered, it says, and goes on. */
+void world_early_return(void);
+
+/* image.c: bytes of a small arena. */
+void image_layout(const struct shape *shape, struct btt_arena_place *ret_place,
+    uint64_t *ret_size);
+void image_format(uint8_t *bytes, const struct shape *shape,
+    const struct btt_arena_place *place);
+void image_mark_bad(uint8_t *bytes, const struct btt_arena_place *place);
+
+/* recover.c: all images of this instant. */
+void crash_point(struct world *world, const char *what);
+
+/* report.c: say what is wrong and how to see it again; does not return. */
+_Noreturn void violation(struct world *world, const char *invariant,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The world a signal or an assertion would be about. */
+extern struct world *report_world;
+/* After a violation: NULL means exit. */
+extern void (*report_exit)(void);
+
+/* Is one of n in `every` chosen by this number? */
+static inline bool
+one_in(uint64_t hash, unsigned every)
+{
+	return every > 0 && hash % every == 0;
+}
+
+#endif
