@@ -70,20 +70,6 @@ media_backing_size(const struct media_backing *backing, uint64_t *ret_size)
 	return 0;
 }
 
-/* A block device that takes no writes says EACCES to who asks for them. */
-static bool
-is_read_only_device(const char *path)
-{
-	int fd, value;
-	bool is_read_only;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return false;
-	is_read_only = ioctl(fd, BLKROGET, &value) == 0 && value != 0;
-	(void)close(fd); /* read only */
-	return is_read_only;
-}
-
 static int
 open_backing(const char *path, bool read_only, struct btt_error *error)
 {
@@ -106,8 +92,6 @@ open_backing(const char *path, bool read_only, struct btt_error *error)
 	r = -errno;
 	if (r == -EBUSY && S_ISBLK(st.st_mode))
 		return media_busy(st.st_dev, st.st_ino, true, error);
-	if (r == -EACCES && S_ISBLK(st.st_mode) && is_read_only_device(path))
-		r = -EROFS;
 	return r;
 }
 
@@ -120,6 +104,16 @@ media_open(const char *path, const struct media_options *options,
 	if ((fd = open_backing(path, options->read_only, error)) < 0)
 		return fd;
 	return media_open_fd(fd, path, options, ret_media, error);
+}
+
+/* A block device that takes no writes can be opened for them all the same. */
+static bool
+is_read_only_device(const struct media_backing *backing)
+{
+	int value;
+
+	return backing->identity.is_block_device &&
+	    ioctl(backing->fd, BLKROGET, &value) == 0 && value != 0;
 }
 
 /* Fill in what the descriptor refers to, if it is of use. */
@@ -148,6 +142,8 @@ identify(struct media_backing *backing, struct btt_error *error)
 		    "opened in a way that does not allow random access");
 	if ((flags & O_ACCMODE) == O_RDONLY && !backing->read_only)
 		return btt_error_set(error, -EROFS, "opened for reading only");
+	if (!backing->read_only && is_read_only_device(backing))
+		return btt_error_set(error, -EROFS, "is a read-only device");
 	if (fcntl(backing->fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	return 0;
