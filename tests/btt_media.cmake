@@ -1,3 +1,6 @@
 # Media against files, memory and devices, without the engine.
 bttfs_unit_test(media LIBS btt lanes)
+bttfs_unit_test(media_dax LIBS btt lanes)
+bttfs_unit_test(media_fault LIBS btt lanes)
 bttfs_unit_test(media_open LIBS btt lanes)
+bttfs_unit_test(media_root LIBS btt lanes)

@@ -165,4 +165,108 @@ holder_stop(struct holder *holder)
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+#define MEDIUM_BYTES (UINT64_C(1) << 20)
+#define PAGE_BYTES 4096u
+
+enum kind {
+	KIND_RAM,
+	KIND_BYTE,
+	KIND_CACHE_LINE,
+	KIND_PAGE,
+	NKIND
+};
+
+static const struct {
+	enum media_force force;
+	enum media_granularity granularity;
+} kinds[NKIND] = {
+	[KIND_RAM] = { MEDIA_FORCE_NONE, MEDIA_CACHE_LINE },
+	[KIND_BYTE] = { MEDIA_FORCE_BYTE, MEDIA_BYTE },
+	[KIND_CACHE_LINE] = { MEDIA_FORCE_CACHE_LINE, MEDIA_CACHE_LINE },
+	[KIND_PAGE] = { MEDIA_FORCE_NONE, MEDIA_PAGE },
+};
+
+static inline const char *
+kind_path(int kind)
+{
+	return path_in(kind == KIND_PAGE ? disk_dir : memory_dir, "medium");
+}
+
+static inline struct media *
+kind_open(int kind, bool read_only)
+{
+	const struct media_options options = {
+		.read_only = read_only,
+		.force = kinds[kind].force,
+	};
+	struct media *media;
+
+	if (kind == KIND_RAM)
+		ck_assert_int_eq(
+		    media_ram_new(MEDIUM_BYTES, MEDIA_CACHE_LINE, &media), 0);
+	else
+		media = media_must_open(kind_path(kind), &options);
+	ck_assert_int_eq(media->granularity, kinds[kind].granularity);
+	return media;
+}
+
+/* A new medium of this kind and size, all zero. */
+static inline struct media *
+kind_new_sized(int kind, uint64_t size)
+{
+	struct media *media;
+
+	if (kind != KIND_RAM)
+		file_make(kind_path(kind), size, false);
+	media = kind_open(kind, false);
+	if (kind != KIND_RAM)
+		ck_assert_uint_eq(media->size, size);
+	return media;
+}
+
+static inline struct media *
+kind_new(int kind)
+{
+	return kind_new_sized(kind, MEDIUM_BYTES);
+}
+
+/* Byte i of a pattern that repeats at no power of two. */
+static inline uint8_t
+pattern_at(uint64_t i, unsigned seed)
+{
+	return (uint8_t)(i % 251 + seed);
+}
+
+static inline uint8_t *
+pattern_new(size_t len, unsigned seed)
+{
+	uint8_t *bytes = malloc(len);
+
+	ck_assert_ptr_nonnull(bytes);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = pattern_at(i, seed);
+	return bytes;
+}
+
+static inline void
+fill(struct media *media)
+{
+	uint8_t *bytes = pattern_new(media->size, 1);
+
+	ck_assert_int_eq(media_copy(media, 0, bytes, media->size), 0);
+	free(bytes);
+}
+
+static inline TCase *
+case_new(Suite *suite, const char *name)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_unchecked_fixture(
+	    tcase, directories_make, directories_remove);
+	tcase_set_timeout(tcase, 60);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
 #endif
