@@ -152,8 +152,8 @@ media_backing_check_blocks(const struct media_backing *backing,
 	if (r == -EOPNOTSUPP || r == -ENOTTY)
 		return 0; /* tmpfs and others that cannot tell */
 	if (r < 0)
-		return btt_error_set(
-		    error, r, "its extents cannot be read: %s", strerror(-r));
+		return media_system_error(
+		    error, r, "its extents cannot be read");
 	if (sum.is_shared)
 		return btt_error_set(error, -EOPNOTSUPP,
 		    "shares blocks with another file or a snapshot; use "

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <btt/media.h>
 
@@ -72,6 +73,16 @@ int media_busy(uint64_t st_dev, uint64_t inode, bool is_block_device,
  */
 int media_backing_check_blocks(const struct media_backing *backing,
     const char *path, struct btt_error *error) BTT_MUST_CHECK;
+
+/* Note "<what>: <the system's word for r>" and return r. */
+static inline int
+media_system_error(struct btt_error *error, int r, const char *what)
+{
+	const char *why = strerrordesc_np(-r);
+
+	return btt_error_set(
+	    error, r, "%s: %s", what, why == NULL ? "unknown error" : why);
+}
 
 /* A caller that leaves the medium has not checked a number: our own bug. */
 static inline void

@@ -119,8 +119,7 @@ lock_description(const struct media_backing *backing, struct btt_error *error)
 		return 0;
 	r = -errno;
 	if (r != -EAGAIN && r != -EACCES)
-		return btt_error_set(
-		    error, r, "cannot be locked: %s", strerror(-r));
+		return media_system_error(error, r, "cannot be locked");
 	/* Locks of open file descriptions have no process: -1. */
 	if (fcntl(backing->fd, F_OFD_GETLK, &lock) < 0 ||
 	    lock.l_type == F_UNLCK)
@@ -142,7 +141,6 @@ media_backing_lock(const struct media_backing *backing, struct btt_error *error)
 		return media_busy(backing->identity.device,
 		    backing->identity.inode, false, error);
 	if (r < 0)
-		return btt_error_set(
-		    error, r, "cannot be locked: %s", strerror(-r));
+		return media_system_error(error, r, "cannot be locked");
 	return lock_description(backing, error);
 }

@@ -165,9 +165,8 @@ settle(const struct media_backing *backing, const char *path,
 		return 0;
 	if (fsync(backing->fd) < 0) {
 		r = -errno;
-		return btt_error_set(error, r,
-		    "what was written to it before cannot be synced: %s",
-		    strerror(-r));
+		return media_system_error(
+		    error, r, "what was written to it before cannot be synced");
 	}
 	if (options->allow_sparse || backing->identity.is_block_device)
 		return 0;

@@ -303,8 +303,7 @@ media_page_new(const struct media_backing *backing, struct media **ret_media,
 	if (base == MAP_FAILED) {
 		r = -errno;
 		free(page);
-		return btt_error_set(
-		    error, r, "cannot be mapped: %s", strerror(-r));
+		return media_system_error(error, r, "cannot be mapped");
 	}
 	page->file.backing = *backing;
 	page->had_all_blocks = !backing->identity.is_block_device &&

@@ -229,8 +229,7 @@ map_forced(struct media_pmem2 *pmem2, enum pmem2_granularity granularity,
 	    mmap(NULL, backing->size, protection, MAP_SHARED, backing->fd, 0);
 	if (bytes == MAP_FAILED) {
 		r = -errno;
-		return btt_error_set(
-		    error, r, "cannot be mapped: %s", strerror(-r));
+		return media_system_error(error, r, "cannot be mapped");
 	}
 	pmem2->bytes = bytes;
 	pmem2->maps_itself = true;

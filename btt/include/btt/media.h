@@ -56,8 +56,8 @@ enum media_granularity {
 struct media;
 
 struct media_ops {
-	int (*copy)(struct media *media, uint64_t off, const void *src,
-	    size_t len);
+	int (*copy)(
+	    struct media *media, uint64_t off, const void *src, size_t len);
 	int (*zero)(struct media *media, uint64_t off, size_t len);
 	int (*store64)(struct media *media, uint64_t off, struct le64 value);
 	int (*store32)(struct media *media, uint64_t off, struct le32 value);
@@ -89,7 +89,8 @@ enum media_force {
 
 struct media_options {
 	bool read_only;
-	bool allow_sparse; /* do not refuse a file with holes or copy-on-write */
+	bool
+	    allow_sparse; /* do not refuse a file with holes or copy-on-write */
 	enum media_force force;
 };
 
@@ -126,9 +127,8 @@ int media_open(const char *path, const struct media_options *options,
  * an error is returned.  One of a block device was opened with O_EXCL.  path is
  * for messages.
  */
-int media_open_fd(int fd, const char *path,
-    const struct media_options *options, struct media **ret_media,
-    struct btt_error *error) BTT_MUST_CHECK;
+int media_open_fd(int fd, const char *path, const struct media_options *options,
+    struct media **ret_media, struct btt_error *error) BTT_MUST_CHECK;
 
 /* Anonymous memory, all zero; durable for as long as the process lives. */
 int media_ram_new(uint64_t size, enum media_granularity granularity,
