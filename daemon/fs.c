@@ -389,7 +389,8 @@ fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	if ((fi->flags & O_ACCMODE) != O_RDONLY && device->geometry.read_only) {
+	if ((fi->flags & O_ACCMODE) != O_RDONLY &&
+	    device_state(device) == DEVICE_READONLY) {
 		fuse_reply_err(req, EROFS);
 		return;
 	}

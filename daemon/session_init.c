@@ -100,6 +100,7 @@ session_new_fuse(struct session *session, struct btt_error *error)
 	operations.init = on_init;
 	session->fuse = fuse_session_new(
 	    &args, &operations, sizeof(operations), &session->context);
+	fuse_opt_free_args(&args); /* it has made a copy */
 	if (session->fuse == NULL)
 		return btt_error_set(
 		    error, -ENOMEM, "libfuse could not make a session");
