@@ -220,6 +220,8 @@ store_and_fence(struct batch *batch, changes_fn *store, bool fenced)
 
 	if ((r = media_try(run_step, &step)) < 0)
 		return r;
+	if (MUTANT(19) && store == changes_store_map)
+		HOOK_POINT("early acknowledgement");
 	r = fenced ? media_fence(batch->arena->media) : 0;
 	return MUTATE(29, r, 0);
 }
@@ -253,8 +255,6 @@ batch_commit(struct batch *batch, const struct lane_span *span,
 		     changes_store_bodies),
 		 !MUTANT(5))) < 0)
 		goto fail;
-	if (MUTANT(19))
-		HOOK_POINT("early acknowledgement");
 	if ((r = store_and_fence(batch,
 		 MUTATE(28, changes_store_map, changes_store_commits),
 		 !MUTANT(6))) < 0 &&
