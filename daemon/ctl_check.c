@@ -10,14 +10,6 @@
 #include "ctl.h"
 #include "progress.h"
 
-/*
- * Findings of one name that people see before the rest is only counted; a
- * random map has millions.  --verbose and --json show all.
- */
-#define SHOWN_MAX 20u
-/* Names that are counted apart; the library has fewer. */
-#define NAME_MAX_COUNT 64u
-
 struct check_options {
 	struct ctl_common common;
 };
@@ -29,35 +21,13 @@ static const struct ctl_option options_table[] = {
 	CTL_OPTION_END,
 };
 
-struct name_count {
-	const char *name;
-	uint64_t n;
-};
-
 /* One run; findings are printed as they come, none is kept. */
 struct checking {
 	const struct check_options *options;
 	const char *path;
 	struct progress progress;
 	bool begun; /* the head of the output is printed */
-	struct name_count counts[NAME_MAX_COUNT];
-	size_t ncount;
 };
-
-static uint64_t
-count_name(struct checking *checking, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < checking->ncount; i++) {
-		if (strcmp(checking->counts[i].name, name) == 0)
-			return ++checking->counts[i].n;
-	}
-	if (checking->ncount == NAME_MAX_COUNT)
-		return 1;
-	checking->counts[checking->ncount++] = (struct name_count){ name, 1 };
-	return 1;
-}
 
 static const char *
 severity_name(enum btt_severity severity)
@@ -71,38 +41,21 @@ print_finding(struct checking *checking, const struct btt_finding *finding)
 	char entry[24];
 
 	if (!checking->begun)
-		printf("%-20s %-6s %5s %12s %16s %-6s %s\n", "FINDING", "KIND",
+		printf("%-20s %-8s %5s %12s %16s %-6s %s\n", "KIND", "SEVERITY",
 		    "ARENA", "ENTRY", "BYTE", "REPAIR", "WHAT");
 	checking->begun = true;
-	if (count_name(checking, finding->name) > SHOWN_MAX &&
-	    !checking->options->common.verbose)
-		return;
 	strcpy(entry, "-");
 	if (finding->entry != BTT_NO_ENTRY)
 		snprintf(entry, sizeof(entry), "%" PRIu64, finding->entry);
-	printf("%-20s %-6s %5u %12s %16" PRIu64 " %-6s %s\n", finding->name,
+	printf("%-20s %-8s %5u %12s %16" PRIu64 " %-6s %s\n", finding->name,
 	    severity_name(finding->severity), finding->arena, entry,
 	    finding->off,
 	    finding->severity != BTT_DAMAGE ? "-"
 		: finding->repairable       ? "yes"
 					    : "no",
 	    finding->text);
-}
-
-/* What was not shown, by name. */
-static void
-print_rest(const struct checking *checking)
-{
-	size_t i;
-
-	if (checking->options->common.verbose)
-		return;
-	for (i = 0; i < checking->ncount; i++) {
-		if (checking->counts[i].n > SHOWN_MAX)
-			printf("%-20s and %" PRIu64 " more (--verbose)\n",
-			    checking->counts[i].name,
-			    checking->counts[i].n - SHOWN_MAX);
-	}
+	if (checking->options->common.verbose && finding->endangers != NULL)
+		printf("%73s %s\n", "endangers:", finding->endangers);
 }
 
 /*
@@ -215,22 +168,25 @@ static void
 print_verdict(
     const struct checking *checking, const struct btt_check_result *result)
 {
-	print_rest(checking);
 	if (checking->begun)
 		putchar('\n');
 	printf("%s: %s", checking->path, verdict(result, 0));
 	if (result->ndamage > 0)
-		printf(", %" PRIu64 " findings, %" PRIu64 " of them repairable",
-		    result->ndamage, result->nrepairable);
+		printf(", %" PRIu64 " finding%s, %" PRIu64
+		       " of them repairable",
+		    result->ndamage, result->ndamage == 1 ? "" : "s",
+		    result->nrepairable);
 	if (result->nnote > 0)
-		printf(", %" PRIu64 " notes", result->nnote);
+		printf(", %" PRIu64 " note%s", result->nnote,
+		    result->nnote == 1 ? "" : "s");
 	printf("\n  %" PRIu64 " sectors: %" PRIu64 " written, %" PRIu64
 	       " never written, %" PRIu64 " zero, %" PRIu64 " error\n",
 	    result->nsector, result->nnormal, result->ninitial, result->nzero,
 	    result->nerror);
 	if (result->npending > 0)
-		printf("  %" PRIu64 " interrupted writes will be completed at "
-		       "the next open\n",
+		printf(
+		    "  interrupted writes, completed at the next open: %" PRIu64
+		    "\n",
 		    result->npending);
 }
 

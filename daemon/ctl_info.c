@@ -352,10 +352,10 @@ print_fields(const struct arena *arena, bool same)
 		if (same)
 			printf("  %-18s %s\n", fields[i].name, text[PRIMARY]);
 		else
-			printf("  %-18s %-36s %-36s%s\n", fields[i].name,
-			    text[PRIMARY], text[BACKUP],
-			    strcmp(text[PRIMARY], text[BACKUP]) == 0 ? ""
-								     : " *");
+			printf("%c %-18s %-36s %s\n",
+			    strcmp(text[PRIMARY], text[BACKUP]) == 0 ? ' '
+								     : '*',
+			    fields[i].name, text[PRIMARY], text[BACKUP]);
 	}
 }
 
@@ -375,9 +375,8 @@ print_arena(void *arg, const struct arena *arena, uint32_t index)
 		printf("  %-18s %s, both copies\n", "state",
 		    state_name(copy[PRIMARY].state));
 	else
-		printf("  %-18s %-36s %-36s\n  %-18s %-36s %-36s\n", "",
-		    "primary", "backup", "state",
-		    state_name(copy[PRIMARY].state),
+		printf("  %-18s %-36s %s\n  %-18s %-36s %s\n", "", "primary",
+		    "backup", "state", state_name(copy[PRIMARY].state),
 		    state_name(copy[BACKUP].state));
 	print_fields(arena, same);
 	print_places(arena,

@@ -33,8 +33,8 @@ find_btt(const struct media *media, bool *ret_found,
 	if (r == -EMEDIUMTYPE)
 		return 0;
 	if (r == -EUCLEAN || r == -ENOTSUP) {
-		snprintf(
-		    ret_text, OCCUPANT_TEXT_BYTES, "a BTT (%s)", reason.text);
+		snprintf(ret_text, OCCUPANT_TEXT_BYTES, "a BTT (%.150s)",
+		    reason.text);
 		*ret_found = true;
 		return 0;
 	}
