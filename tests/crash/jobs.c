@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "create.h"
 #include "hook.h"
 #include "sync_sim.h"
 
@@ -110,7 +111,10 @@ replay(const struct job *job)
 	     p = strtok_r(NULL, " ", &save))
 		word[n++] = p;
 	replay_parse(n, word, &what);
-	world_run(world_new(&what.run, job->tally));
+	if (create_is_program(what.run.program))
+		create_explore(&what.run, job->tally);
+	else
+		world_run(world_new(&what.run, job->tally));
 }
 
 static _Noreturn void

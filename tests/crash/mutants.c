@@ -47,7 +47,9 @@ const struct mutant mutants[] = {
 
 	{ 36, "group: no fence after data and bodies", "flushes:page512",
 	    NULL },
-	{ 37, "log body not flushed", "one-write", NULL },
+	{ 37, "log body not flushed", "one-write one-write:page64",
+	    "both halves of an entry lie in one line and one page: whatever "
+	    "persists the commit persists the body stored before it" },
 	{ 38, "log commit not flushed", "one-write", NULL },
 	{ 39, "map not flushed", "one-write", NULL },
 	{ 40, "group: acknowledged before it is durable",

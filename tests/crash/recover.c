@@ -265,6 +265,7 @@ next_life(struct world *world)
 	run.life_every = 0;
 	run.fault = FAULT_NONE;
 	run.only_point = 0;
+	run.only_choice = NULL;
 	world->life = world_new(&run, world->tally);
 	world->life->parent = world;
 	return world->life;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "create.h"
+
 #define SMALL                                         \
 	{                                             \
 		.cap = 64, .nrandom = 24, .neach = 12 \
@@ -236,6 +238,12 @@ const struct scenario scenarios[] = {
 	    .life_every = 2048,
 	    .whole_every = 512 },
 
+	/* Making a BTT, on nothing and on an old one. */
+	{ .name = "create-blank",
+	    .program = "create-blank",
+	    .kinds = ALL_ON,
+	    .plan = MEDIUM },
+
 	/* The medium fails: every n-th fence, every n-th change. */
 	{ .name = "faults",
 	    .program = "w0 w1|w1 p0|r0 r1",
@@ -426,8 +434,14 @@ static void
 explore_program(const struct scenario *scenario, struct run run, unsigned scale,
     uint64_t seed, struct tally *tally)
 {
-	struct world *world = world_new(&run, tally);
+	struct world *world;
 
+	if (create_is_program(run.program)) {
+		run.seed = seed;
+		create_explore(&run, tally);
+		return;
+	}
+	world = world_new(&run, tally);
 	if (scenario->faults != 0) {
 		explore_faults(world, scenario, scale, seed);
 	} else if (world->program.nthread == 1) {

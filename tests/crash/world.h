@@ -120,6 +120,7 @@ struct world {
 	struct btt *btt;
 	struct world *parent; /* whose image our life began with */
 	struct world *life;   /* our next life, made when first needed */
+	bool over;            /* create.c: there is an old BTT */
 	bool lost;      /* pages went back: live reads prove nothing now */
 	uint32_t nstep; /* decisions of the last schedule */
 	bool finished;  /* all threads have: the schedule is over */

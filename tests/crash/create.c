@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "create.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <btt/btt.h>
+
+#define MEDIUM_BYTES (384u << 10)
+#define OLD_UUID 1
+#define NEW_UUID 2
+#define NSECTOR 4u /* of the old BTT that are written */
+
+bool
+create_is_program(const char *program)
+{
+	return strcmp(program, "create-blank") == 0 ||
+	    strcmp(program, "create-over") == 0;
+}
+
+static void
+no_copies_here(struct sim *sim, void *arg, const char *text)
+{
+	(void)sim;
+	violation(arg, "medium", "%s", text);
+}
+
+static int
+create(struct world *world, uint8_t uuid, uint32_t sector_bytes, bool zero)
+{
+	struct btt_create_options options = {
+		.layout = BTT_LAYOUT_V20,
+		.sector_bytes = sector_bytes,
+		.nfree = BTT_NFREE_DEFAULT,
+		.uuid = { uuid },
+		.medium_is_zero = zero,
+	};
+	struct btt_error error = { "" };
+	int r = btt_create(&world->sim->media, &options, &error);
+
+	if (r < 0 && media_failed(&world->sim->media) == 0)
+		violation(
+		    world, "create", "btt_create: %s (%d)", error.text, r);
+	return r;
+}
+
+static struct btt *
+open_or_complain(struct world *world, struct sim *sim, bool read_only)
+{
+	struct btt_open_options options = { .read_only = read_only };
+	struct btt_error error = { "" };
+	struct btt *btt;
+	int r;
+
+	r = btt_open(&sim->media, world->check_pool, &options, &btt, &error);
+	if (r < 0)
+		violation(world, "create", "found, but does not open: %s (%d)",
+		    error.text, r);
+	return btt;
+}
+
+static void
+fill_old(struct world *world)
+{
+	struct btt_worker *worker = btt_worker_pool_get(world->check_pool, 0);
+	struct btt *btt = open_or_complain(world, world->sim, false);
+
+	for (uint32_t i = 0; i < 2 * NSECTOR; i++) {
+		uint32_t lba = i % NSECTOR;
+
+		if (btt_write(btt, worker, lba * UINT64_C(512), 512,
+			spec_pattern(&world->spec, 1 + lba, lba)) < 0)
+			violation(world, "setup", "btt_write");
+	}
+	if (btt_close(btt) < 0)
+		violation(world, "setup", "btt_close");
+}
+
+/* Every sector can be read; those of the old BTT hold what they held. */
+static void
+check_sectors(struct world *world, struct btt *btt, bool is_old)
+{
+	struct btt_worker *worker = btt_worker_pool_get(world->check_pool, 0);
+	struct btt_geometry_info geometry;
+	uint8_t bytes[4096];
+
+	btt_get_geometry(btt, &geometry);
+	for (uint64_t i = 0; i < geometry.nsector; i++) {
+		int r = btt_read(btt, worker, i * geometry.sector_bytes,
+		    geometry.sector_bytes, bytes);
+
+		if (r < 0)
+			violation(world, "create", "sector %lu: %d",
+			    (unsigned long)i, r);
+		if (is_old && i < NSECTOR &&
+		    memcmp(bytes,
+			spec_pattern(
+			    &world->spec, 1 + (unsigned)i, (uint32_t)i),
+			512) != 0)
+			violation(world, "create",
+			    "the old BTT opens without its sector %lu",
+			    (unsigned long)i);
+	}
+}
+
+static void
+check_image(void *arg, const struct enum_choice *choice)
+{
+	struct world *world = arg;
+	struct btt_geometry_info geometry;
+	struct btt_error error = { "" };
+	struct btt_probe probe;
+	struct btt *btt;
+	int r;
+
+	world->choice = choice;
+	world->tally->nimage++;
+	r = btt_probe(&world->rec->media, &probe, &error);
+	/* Half erased is none, too, but said to be damage. */
+	if ((r == -EMEDIUMTYPE || (r == -EUCLEAN && world->over)) &&
+	    !world->finished) {
+		world->choice = NULL;
+		return;
+	}
+	if (r < 0)
+		violation(world, "create", "neither BTT nor none: %s (%d)",
+		    error.text, r);
+	btt_probe_fini(&probe);
+	btt = open_or_complain(world, world->rec, true);
+	btt_get_geometry(btt, &geometry);
+	if (world->finished && geometry.uuid[0] != NEW_UUID)
+		violation(world, "create", "made, but the old one is found");
+	check_sectors(world, btt, geometry.uuid[0] == OLD_UUID);
+	if (btt_close(btt) < 0 || world->rec->nundo > 0)
+		violation(world, "create", "a read-only open wrote");
+	world->choice = NULL;
+}
+
+static void
+at_fence(struct sim *sim, void *arg)
+{
+	struct world *world = arg;
+	const struct run *run = &world->run;
+	struct rng rng;
+
+	world->point++;
+	if (run->only_point != 0 && run->only_point != world->point)
+		return;
+	world->tally->npoint++;
+	rng_seed(&rng, rng_mix(run->seed, world->point));
+	if (run->only_choice == NULL)
+		(void)enumerate(sim, &run->plan, &rng, check_image, world);
+	else if (!enumerate_one(sim, run->only_choice, check_image, world))
+		violation(world, "replay", "other units than were");
+}
+
+static void
+free_all(struct world *world)
+{
+	btt_worker_pool_free(world->check_pool);
+	spec_fini(&world->spec);
+	free(world->sim->view);
+	sim_free(world->sim);
+	sim_free(world->rec);
+	free(world);
+}
+
+void
+create_explore(const struct run *run, struct tally *tally)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	bool over = strcmp(run->program, "create-over") == 0;
+
+	assert(world != NULL);
+	world->over = over;
+	world->run = *run;
+	world->tally = tally;
+	report_world = world;
+	world->sim = sim_new(run->kind, MEDIUM_BYTES, NULL);
+	world->rec = sim_new(run->kind, MEDIUM_BYTES, world->sim->view);
+	world->rec->keeps_undo = true;
+	world->sim->arg = world->rec->arg = world;
+	world->sim->complain = world->rec->complain = no_copies_here;
+	memset(world->sim->view, 0, MEDIUM_BYTES);
+	spec_init(&world->spec, NSECTOR, 512);
+	if (btt_worker_pool_new(1, &world->check_pool) < 0)
+		abort();
+	if (over) {
+		world->sim->recording = false;
+		(void)create(world, OLD_UUID, 512, true);
+		fill_old(world);
+		world->sim->recording = true;
+		sim_reset(world->sim);
+	}
+	world->sim->at_fence = at_fence;
+	(void)create(world, NEW_UUID, over ? 1024 : 512, !over);
+	world->finished = true;
+	at_fence(world->sim, world);
+	tally->nschedule++;
+	free_all(world);
+}
