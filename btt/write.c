@@ -281,7 +281,7 @@ write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 	else
 		count_batch(btt, worker, btt->group == NULL ? 3 : 0);
 	if (MUTANT(30) && r < 0)
-		return r;
+		worker->span.nlane = 0; /* forgotten, not left */
 	lane_span_leave(&worker->span);
 	if (r == 0)
 		*ret_written = job.len;
