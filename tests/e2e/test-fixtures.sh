@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What the kernel and libpmemblk wrote opens here, each sector as they read it
+# (P5), and is not changed by that (P7).  Copies can be written, read back, and
+# are clean afterwards.
+
+time_limit=240
+. "$(dirname "$0")/functions.sh"
+requires root fuse programs python3 xz cmp
+
+mnt=$work/mnt
+manifest=$support/manifest.py
+
+# unpack FILE: image is the plain one.
+unpack() {
+	image=$work/$(basename "$1" .xz)
+	case $1 in
+	*.xz) xz -dc --no-sparse "$1" ;;
+	*) cat "$1" ;;
+	esac >"$image" || die "cannot unpack $1"
+}
+
+sum_of() {
+	sha256sum <"$1"
+}
+
+# holds WHAT MANIFEST [TABLE]: does the mounted file?
+holds() {
+	local what=$1 list=$2
+	shift 2
+	if [ -n "$list" ]; then
+		check "$what: sectors differ from the manifest" \
+		    "$manifest" "$list" "$file" "$@"
+	else
+		check "$what: not every byte is zero" \
+		    cmp -n "$(stat -c %s "$file")" /dev/zero "$file"
+	fi
+}
+
+# fill_and_compare WHAT: write every sector of the copy, look at it through
+# this mount and the next.
+fill_and_compare() {
+	local what=$1 size
+	size=$(stat -c %s "$file")
+	head -c "$size" /dev/urandom >"$work/filling"
+	check "$what: a write failed" \
+	    dd if="$work/filling" of="$file" bs=1M conv=notrunc,fsync \
+	    iflag=fullblock status=none
+	check "$what: other bytes are read than were written" \
+	    cmp "$work/filling" "$file"
+	umount_bttfs "$mnt"
+	check "$what: not clean after writing" is_clean "$image"
+	mount_bttfs "$image" "$mnt"
+	check "$what: other bytes are read after a remount" \
+	    cmp "$work/filling" "$file"
+	umount_bttfs "$mnt"
+}
+
+# bytes_changed A B: how many differ.
+bytes_changed() {
+	cmp -l "$1" "$2" | wc -l
+}
+
+# serve PACKED MANIFEST [TABLE] [CHANGES]: the whole course for one image.
+# MANIFEST is empty where all is zero; CHANGES is how many bytes recovery may
+# change.
+serve() {
+	local packed=$1 list=$2 table=${3-} changes=${4-0} what before
+	what=$(basename "$packed" .xz)
+	note "$what"
+	unpack "$packed"
+	before=$(sum_of "$image")
+
+	mount_bttfs "$image" "$mnt" ro
+	holds "$what, read-only" "$list" ${table:+"$table"}
+	umount_bttfs "$mnt"
+	same "$what: its bytes after reading" "$before" "$(sum_of "$image")"
+
+	cp "$image" "$work/original"
+	mount_bttfs "$image" "$mnt"
+	holds "$what" "$list" ${table:+"$table"}
+	umount_bttfs "$mnt"
+	changed=$(bytes_changed "$work/original" "$image")
+	check "$what: $changed bytes changed by opening, $changes may" \
+	    test "$changed" -le "$changes"
+	check "$what: not clean after opening" is_clean "$image"
+
+	mount_bttfs "$image" "$mnt"
+	fill_and_compare "$what"
+	rm -f "$image" "$work/original" "$work/filling"
+}
+
+for packed in "$top"/tests/fixtures/*.xz; do
+	case $packed in
+	*.manifest.xz) ;;
+	*.pool.xz) serve "$packed" "${packed%.pool.xz}.manifest.xz" ;;
+	*) serve "$packed" "" ;;
+	esac
+done
+
+kernel=$shared/fixtures/kernel
+if [ ! -d "$kernel" ]; then
+	note "$kernel is missing: its images are left out"
+	finish
+fi
+for packed in "$kernel"/*.img.xz; do
+	base=${packed%.img.xz}
+	case $packed in
+	*/d-crash-*)
+		base=${base%.pre-recovery}
+		# One store of four bytes completes one interrupted write.
+		serve "$packed" "$base.post-recovery.manifest.xz" \
+		    "$base.intent-ack.shm.xz" 4 ;;
+	*/fresh-*)
+		serve "$packed" "" ;;
+	*)
+		serve "$packed" "$base.manifest.xz" ;;
+	esac
+done
+finish
