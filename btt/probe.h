@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_PROBE_H
+#define BTT_PROBE_H
+
+/*
+ * probe -- finding the arenas of a BTT, for those who want a verdict
+ * (btt_probe) and for those who want to know what is there all the same
+ * (btt_check).
+ */
+#include <stdint.h>
+
+#include <btt/format.h>
+
+/* How far the walk over the arenas came. */
+enum probe_end {
+	PROBE_END_LAST,       /* to the end of the last arena */
+	PROBE_END_SHORT,      /* the medium ends within the last one found */
+	PROBE_END_CONTRADICT, /* numbers of the last one make no sense */
+	PROBE_END_LOST,       /* no info block where the next one should be */
+	PROBE_END_MANY,       /* BTT_ARENA_MAX */
+};
+
+struct probe_walk {
+	/* Each arena has a place; that of a LOST one is not among them. */
+	struct btt_probe probe;
+	enum probe_end end;
+	uint64_t end_off; /* the arena at which it ended, on the medium */
+	int r;            /* the verdict: what btt_probe returns, and why */
+	struct btt_error error;
+};
+
+/*
+ * Walk over the arenas of the BTT that is on the medium.  Returns 0 whatever
+ * the verdict, or -ENOMEM.
+ */
+int probe_walk_find(const struct media *media, struct probe_walk *ret_walk)
+    BTT_MUST_CHECK;
+void probe_walk_fini(struct probe_walk *walk);
+
+/*
+ * What all arenas must have in common: the name of the first field that
+ * differs, or NULL.
+ */
+const char *
+probe_mismatch(const struct btt_info *first, const struct btt_info *other);
+
+/*
+ * Copy the info block at off.  Returns 0; -ERANGE beyond the medium; -EIO.
+ */
+int probe_read_block(const struct media *media, uint64_t off,
+    uint8_t ret_block[BTT_INFO_BYTES]) BTT_MUST_CHECK;
+
+/*
+ * Where the backup of an arena at off may be if nobody tells: at the end of
+ * the largest arena that fits (1.6, the rule of UEFI), or of the largest one
+ * before a label area of the size that virtual NVDIMMs have.
+ */
+enum probe_backup {
+	PROBE_BACKUP_END,
+	PROBE_BACKUP_LABEL,
+	PROBE_NBACKUP,
+};
+#define PROBE_LABEL_BYTES (UINT64_C(128) << 10)
+#define PROBE_NOWHERE UINT64_MAX
+void probe_backup_places(
+    uint64_t media_bytes, uint64_t off, uint64_t ret_place[PROBE_NBACKUP]);
+/* Does a label area of that size end the medium? */
+bool probe_has_label_area(const struct media *media);
+
+/* What is at the start of a medium: a PMDK pool, a broken one, or not. */
+enum pool_state {
+	POOL_NONE,
+	POOL_VALID,
+	POOL_BROKEN,  /* signature without checksum */
+	POOL_UNKNOWN, /* another version or feature */
+};
+
+struct pool {
+	enum pool_state state;
+	uint8_t uuid[BTT_UUID_BYTES]; /* of the set: parent of the BTT */
+	uint32_t block_bytes;         /* of the descriptor */
+};
+
+/* Reads errors as POOL_NONE. */
+void pool_find(const struct media *media, struct pool *ret_pool);
+
+#endif
