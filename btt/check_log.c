@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check_log -- findings in an arena's log, and what recovery will make of it.
+ *
+ * Where opening stops at the first contradiction, this goes on with the best
+ * guess, so that one bad pair is one finding: a group that uses other slots
+ * than the rest is read by its own, and a pair that does not tell its free
+ * block has none, not a wrong one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_impl.h"
+#include "layout.h"
+
+/* One arena's log being looked at. */
+struct log_survey {
+	struct check *check;
+	uint32_t nfree;
+	struct flog_media *media; /* nfree groups, a copy */
+	struct flog_slots slots;  /* of most groups */
+	struct flog_entry *newest;
+	bool *is_sound; /* newest is there and in range */
+	uint32_t *raw;  /* map entries of the sectors of newest */
+	uint32_t *order;
+	struct check_log *log;
+};
+
+static uint64_t
+pair_off(const struct log_survey *survey, uint32_t pair)
+{
+	const struct btt_arena_place *place = survey->check->place;
+
+	return place->off + place->info.logoff +
+	    (uint64_t)pair * FLOG_GROUP_BYTES;
+}
+
+static unsigned
+used_slots(const struct log_survey *survey, uint32_t pair)
+{
+	return flog_used_slots(&survey->media[(size_t)pair * FLOG_GROUP_SLOTS]);
+}
+
+/* Slots in use; where groups disagree, those of the majority. */
+static void
+find_slots(struct log_survey *survey)
+{
+	struct check *check = survey->check;
+	uint32_t nnew = 0;
+	uint32_t nold = 0;
+	uint32_t bad_group;
+	int r;
+
+	r = flog_detect(
+	    survey->media, survey->nfree, &survey->slots, &bad_group);
+	if (r < 0) {
+		for (uint32_t i = 0; i < survey->nfree; i++) {
+			unsigned used = used_slots(survey, i);
+
+			nnew += used == FLOG_USED_NEW;
+			nold += used == FLOG_USED_OLD;
+		}
+		survey->slots = nold > nnew ? FLOG_SLOTS_OLD : FLOG_SLOTS_NEW;
+	}
+	if (survey->slots.slot[1] == FLOG_SLOTS_OLD.slot[1])
+		check_found(check, CHECK_LOG_PAD, BTT_NO_ENTRY,
+		    pair_off(survey, 0),
+		    "log entries are in slots 0 and 2, not 0 and 1");
+}
+
+/* The slots that this pair uses; false if it makes no sense at all. */
+static bool
+pair_slots(
+    struct log_survey *survey, uint32_t pair, struct flog_slots *ret_slots)
+{
+	struct check *check = survey->check;
+	unsigned used = used_slots(survey, pair);
+	unsigned expected = 1u | 1u << survey->slots.slot[1];
+
+	*ret_slots = survey->slots;
+	if (used == FLOG_USED_FIRST || used == expected)
+		return true;
+	if (used == 0)
+		check_found(check, CHECK_LOG_LAYOUT, pair,
+		    pair_off(survey, pair), "pair is empty");
+	else
+		check_found(check, CHECK_LOG_LAYOUT, pair,
+		    pair_off(survey, pair),
+		    "pair uses slots%s%s%s%s, the log uses 0 and %u",
+		    used & 1 ? " 0" : "", used & 2 ? " 1" : "",
+		    used & 4 ? " 2" : "", used & 8 ? " 3" : "",
+		    survey->slots.slot[1]);
+	if (used == FLOG_USED_NEW)
+		*ret_slots = FLOG_SLOTS_NEW;
+	else if (used == FLOG_USED_OLD)
+		*ret_slots = FLOG_SLOTS_OLD;
+	return (used & FLOG_USED_FIRST) != 0;
+}
+
+/* ndctl compares log entries without taking the flags off. */
+static bool
+has_flags(const struct flog_entry *entry)
+{
+	return ((entry->old_map | entry->new_map) & ~MAP_BLOCK_MASK) != 0;
+}
+
+/* A fresh pair has equal blocks, and so have repaired ones: in slot 0 only. */
+static void
+check_same(
+    struct log_survey *survey, uint32_t pair, int newer, uint32_t other_seq)
+{
+	const struct flog_entry *entry = &survey->newest[pair];
+
+	if ((entry->old_map & MAP_BLOCK_MASK) !=
+	    (entry->new_map & MAP_BLOCK_MASK))
+		return;
+	if (newer == 0 && entry->seq == 1 && other_seq == 0)
+		return;
+	check_found(survey->check, CHECK_LOG_SAME, pair, pair_off(survey, pair),
+	    "old_map and new_map are both block %u, but the pair is not fresh",
+	    entry->old_map & MAP_BLOCK_MASK);
+}
+
+static void
+check_pair(struct log_survey *survey, uint32_t pair)
+{
+	struct check *check = survey->check;
+	const struct btt_info *info = &check->place->info;
+	struct flog_entry half[2];
+	struct flog_entry *entry = &survey->newest[pair];
+	struct flog_slots slots;
+	const char *field;
+	int newer;
+
+	survey->log->free_block[pair] = CHECK_NO_BLOCK;
+	if (!pair_slots(survey, pair, &slots))
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		half[i] =
+		    flog_decode(&survey->media[(size_t)pair * FLOG_GROUP_SLOTS +
+			slots.slot[i]]);
+	if ((newer = flog_pick(half[0].seq, half[1].seq)) < 0) {
+		check_found(check, CHECK_LOG_SEQ, pair, pair_off(survey, pair),
+		    "sequence numbers %u and %u: neither is newer", half[0].seq,
+		    half[1].seq);
+		return;
+	}
+	*entry = half[newer];
+	/* An entry may be bad in other ways and still name its block. */
+	if ((entry->old_map & MAP_BLOCK_MASK) < info->internal_nlba)
+		survey->log->free_block[pair] = entry->old_map & MAP_BLOCK_MASK;
+	if (flog_validate(
+		entry, info->external_nlba, info->internal_nlba, &field) < 0) {
+		check_found(check, CHECK_LOG_RANGE, pair,
+		    pair_off(survey, pair),
+		    "%s is out of range: lba %u of %u, old_map %#x and new_map "
+		    "%#x of %u blocks",
+		    field, entry->lba, info->external_nlba, entry->old_map,
+		    entry->new_map, info->internal_nlba);
+		return;
+	}
+	survey->is_sound[pair] = true;
+	check_same(survey, pair, newer, half[1 - newer].seq);
+}
+
+static void
+check_pairs(struct log_survey *survey)
+{
+	struct check *check = survey->check;
+	uint32_t nflagged = 0;
+	uint32_t first = 0;
+
+	for (uint32_t i = 0; i < survey->nfree; i++) {
+		check_pair(survey, i);
+		if (!survey->is_sound[i] || !has_flags(&survey->newest[i]))
+			continue;
+		if (nflagged++ == 0)
+			first = i;
+	}
+	/* In a pool they are as they should be. */
+	if (nflagged > 0 && check->layout != BTT_LAYOUT_POOL)
+		check_found(check, CHECK_LOG_FLAGS, first,
+		    pair_off(survey, first),
+		    "%u pairs have flags beside their block numbers, this one "
+		    "first",
+		    nflagged);
+}
+
+/* What the map says now about the sectors of the newest entries. */
+static int
+load_entries(void *arg)
+{
+	struct log_survey *survey = arg;
+	const struct btt_arena_place *place = survey->check->place;
+	uint64_t map_off = place->off + place->info.mapoff;
+
+	for (uint32_t i = 0; i < survey->nfree; i++) {
+		if (survey->is_sound[i])
+			survey->raw[i] = media_load32(survey->check->media,
+			    map_off +
+				(uint64_t)survey->newest[i].lba *
+				    MAP_ENTRY_BYTES);
+	}
+	return 0;
+}
+
+/* By sector, then by pair: the order in which recovery meets them. */
+static int
+compare_pairs(const void *a, const void *b, void *arg)
+{
+	const struct log_survey *survey = arg;
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	if (survey->newest[x].lba != survey->newest[y].lba)
+		return survey->newest[x].lba < survey->newest[y].lba ? -1 : 1;
+	return (x > y) - (x < y);
+}
+
+static void
+add_pending(struct log_survey *survey, uint32_t pair, uint32_t entry)
+{
+	const struct flog_entry *newest = &survey->newest[pair];
+	struct check_log *log = survey->log;
+
+	check_found(survey->check, CHECK_LOG_MAP, pair, pair_off(survey, pair),
+	    "interrupted write of sector %u: the map says block %u, the log "
+	    "%u",
+	    newest->lba, newest->old_map & MAP_BLOCK_MASK,
+	    entry & MAP_BLOCK_MASK);
+	survey->check->result->npending++;
+	if (log->npending == 0 ||
+	    log->pending[log->npending - 1].premap != newest->lba)
+		log->npending++;
+	log->pending[log->npending - 1] =
+	    (struct check_pending){ .premap = newest->lba, .entry = entry };
+}
+
+/* Play recovery (4.1) through; two entries may be about one sector. */
+static void
+find_pending(struct log_survey *survey, uint32_t npair)
+{
+	uint32_t now = 0;
+
+	for (uint32_t k = 0; k < npair; k++) {
+		uint32_t pair = survey->order[k];
+		const struct flog_entry *entry = &survey->newest[pair];
+		uint32_t old_block = entry->old_map & MAP_BLOCK_MASK;
+		uint32_t new_block = entry->new_map & MAP_BLOCK_MASK;
+
+		if (k == 0 ||
+		    survey->newest[survey->order[k - 1]].lba != entry->lba)
+			now = map_entry_block(survey->raw[pair], entry->lba);
+		if (old_block == new_block || now != old_block)
+			continue;
+		add_pending(survey, pair, MAP_NORMAL | new_block);
+		now = new_block;
+	}
+}
+
+static int
+check_pending(struct log_survey *survey)
+{
+	const struct btt_info *info = &survey->check->place->info;
+	uint32_t npair = 0;
+	int r;
+
+	if (info->mapoff + (uint64_t)info->external_nlba * MAP_ENTRY_BYTES >
+	    survey->check->media->size - survey->check->place->off)
+		return 0;
+	if ((r = media_try(load_entries, survey)) < 0)
+		return btt_error_set(survey->check->error, r,
+		    "arena %u: the map cannot be read", survey->check->arena);
+	for (uint32_t i = 0; i < survey->nfree; i++) {
+		if (survey->is_sound[i])
+			survey->order[npair++] = i;
+	}
+	qsort_r(survey->order, npair, sizeof(*survey->order), compare_pairs,
+	    survey);
+	find_pending(survey, npair);
+	return 0;
+}
+
+int
+check_log(struct check *check, struct check_log *ret_log)
+{
+	const struct btt_info *info = &check->place->info;
+	const size_t n = info->nfree;
+	struct log_survey survey = {
+		.check = check,
+		.nfree = info->nfree,
+		.media = calloc(n, FLOG_GROUP_BYTES),
+		.newest = calloc(n, sizeof(*survey.newest)),
+		.is_sound = calloc(n, sizeof(*survey.is_sound)),
+		.raw = calloc(n, sizeof(*survey.raw)),
+		.order = calloc(n, sizeof(*survey.order)),
+		.log = ret_log,
+	};
+	int r = -ENOMEM;
+
+	ret_log->free_block = calloc(n, sizeof(*ret_log->free_block));
+	ret_log->pending = calloc(n, sizeof(*ret_log->pending));
+	ret_log->npending = 0;
+	if (survey.media == NULL || survey.newest == NULL ||
+	    survey.is_sound == NULL || survey.raw == NULL ||
+	    survey.order == NULL || ret_log->free_block == NULL ||
+	    ret_log->pending == NULL)
+		goto out;
+	r = check_read(
+	    check, pair_off(&survey, 0), survey.media, n * FLOG_GROUP_BYTES);
+	if (r < 0)
+		goto out;
+	find_slots(&survey);
+	check_pairs(&survey);
+	if ((r = check_pending(&survey)) < 0)
+		goto out;
+	check_progress(check, n * FLOG_GROUP_BYTES);
+out:
+	free(survey.order);
+	free(survey.raw);
+	free(survey.is_sound);
+	free(survey.newest);
+	free(survey.media);
+	return r;
+}
+
+void
+check_log_fini(struct check_log *log)
+{
+	free(log->free_block);
+	free(log->pending);
+}
