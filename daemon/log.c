@@ -30,8 +30,8 @@ is_journal(int fd)
 void
 log_open(struct log *ret_log, bool debug)
 {
-	ret_log->sink =
-	    is_journal(STDERR_FILENO) ? LOG_SINK_JOURNAL : LOG_SINK_PLAIN;
+	atomic_init(&ret_log->sink,
+	    is_journal(STDERR_FILENO) ? LOG_SINK_JOURNAL : LOG_SINK_PLAIN);
 	ret_log->level = debug ? LOG_DEBUG : LOG_INFO;
 }
 
@@ -39,7 +39,7 @@ void
 log_use_syslog(struct log *log)
 {
 	openlog("bttfs", LOG_PID, LOG_DAEMON);
-	log->sink = LOG_SINK_SYSLOG;
+	atomic_store(&log->sink, LOG_SINK_SYSLOG);
 }
 
 /* A name with a line break in it must not look like two lines of ours. */
@@ -65,7 +65,7 @@ log_say(const struct log *log, int level, const char *fmt, ...)
 	va_end(args);
 	make_printable(text);
 
-	switch (log->sink) {
+	switch (atomic_load(&log->sink)) {
 	case LOG_SINK_PLAIN:
 		dprintf(STDERR_FILENO, "bttfs: %s\n", text);
 		break;

@@ -13,6 +13,7 @@
  *
  * Never called from a thread that serves requests.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <syslog.h>
 
@@ -24,10 +25,10 @@ enum log_sink {
 	LOG_SINK_SYSLOG,
 };
 
-/* Filled by log_open and log_use_syslog, constant between them. */
+/* Keys: I immutable after log_open, a atomic: other threads may be writing. */
 struct log {
-	enum log_sink sink;
-	int level; /* the last one that is shown */
+	_Atomic(enum log_sink) sink; /* [a] */
+	int level;                   /* [I] the last one that is shown */
 };
 
 /* Longest line; what is longer is cut. */

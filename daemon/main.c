@@ -31,6 +31,7 @@
 #include "process.h"
 #include "session.h"
 #include "size.h"
+#include "system_error.h"
 
 /* Exit status, as mount(8) has it for its helpers. */
 enum {
@@ -74,14 +75,15 @@ fail(const struct daemon *daemon, const char *what, int r,
 {
 	log_say(&daemon->log, LOG_ERR, "%s: %s", what,
 	    error != NULL && error->text[0] != '\0' ? error->text
-						    : strerror(-r));
+						    : system_error_text(r));
 	return r;
 }
 
 static void
 log_guard(const struct log *log, const char *what, int r)
 {
-	log_say(log, LOG_DEBUG, "%s: %s", what, r == 0 ? "yes" : strerror(-r));
+	log_say(log, LOG_DEBUG, "%s: %s", what,
+	    r == 0 ? "yes" : system_error_text(r));
 }
 
 static void

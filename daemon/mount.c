@@ -15,6 +15,7 @@
 
 #include "mount.h"
 #include "mount_helper.h"
+#include "system_error.h"
 
 #define FUSE_DEVICE "/dev/fuse"
 
@@ -65,7 +66,7 @@ check_mountpoint(const char *path, struct btt_error *error)
 	int r;
 
 	if ((r = look_at(path, &stx)) < 0)
-		return btt_error_set(error, r, "%s", strerror(-r));
+		return r; /* which says all */
 	if (!S_ISDIR(stx.stx_mode))
 		return btt_error_set(
 		    error, -ENOTDIR, "the mount point is not a directory");
@@ -88,7 +89,7 @@ mount_directly(const struct mount *mnt, const struct mount_options *options,
 
 	if ((fd = open(FUSE_DEVICE, O_RDWR | O_CLOEXEC)) < 0)
 		return btt_error_set(error, -errno, "%s: %s%s", FUSE_DEVICE,
-		    strerror(errno),
+		    system_error_text(-errno),
 		    errno == ENOENT || errno == ENODEV
 			? " (is the kernel module 'fuse' loaded?)"
 			: "");
@@ -102,8 +103,7 @@ mount_directly(const struct mount *mnt, const struct mount_options *options,
 	    fd, S_IFDIR, geteuid(), getegid(),
 	    options->allow_other ? ",allow_other" : "");
 	if (mount(options->source, mnt->path, "fuse.bttfs", flags, data) != 0) {
-		r = btt_error_set(
-		    error, -errno, "mounting: %s", strerror(errno));
+		r = system_error(error, -errno, "mounting");
 		(void)close(fd);
 		return r;
 	}
@@ -178,7 +178,7 @@ unmount(const struct mount *mnt, enum mount_how how, struct btt_error *error)
 	flags = UMOUNT_NOFOLLOW | (how == MOUNT_LAZILY ? MNT_DETACH : 0);
 	if (umount2(mnt->path, flags) == 0)
 		return 0;
-	return btt_error_set(error, -errno, "unmounting: %s", strerror(errno));
+	return system_error(error, -errno, "unmounting");
 }
 
 int
@@ -192,7 +192,7 @@ mount_new(const struct mount_options *options, struct mount **ret_mount,
 	if ((mnt = calloc(1, sizeof(*mnt))) == NULL)
 		return btt_error_set(error, -ENOMEM, "out of memory");
 	if ((mnt->path = realpath(options->path, NULL)) == NULL) {
-		r = btt_error_set(error, -errno, "%s", strerror(errno));
+		r = -errno;
 		goto fail;
 	}
 	if ((r = check_mountpoint(mnt->path, error)) < 0)
@@ -202,8 +202,7 @@ mount_new(const struct mount_options *options, struct mount **ret_mount,
 		goto fail;
 	}
 	if ((r = look_at(mnt->path, &stx)) < 0) {
-		(void)btt_error_set(
-		    error, r, "looking at the mount: %s", strerror(-r));
+		(void)system_error(error, r, "looking at the mount");
 		goto close_fd;
 	}
 	mnt->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "mount_helper.h"
+#include "system_error.h"
 
 static const char program[] = "fusermount3";
 
@@ -161,12 +162,11 @@ run(const char *const *argv, int socket_fd, struct btt_error *error)
 	int r;
 
 	if (pipe2(stderr_pipe, O_CLOEXEC) != 0)
-		return btt_error_set(
-		    error, -errno, "pipe: %s", strerror(errno));
+		return system_error(error, -errno, "pipe");
 	r = start(argv, stderr_pipe[1], socket_fd, &pid);
 	(void)close(stderr_pipe[1]);
 	if (r < 0) {
-		(void)btt_error_set(error, r, "%s: %s", program, strerror(-r));
+		(void)system_error(error, r, program);
 		goto close_pipe;
 	}
 	read_line(stderr_pipe[0], line, sizeof(line));
@@ -190,8 +190,7 @@ mount_helper_mount(
 	int sockets[2], fd, r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-		return btt_error_set(
-		    error, -errno, "socketpair: %s", strerror(errno));
+		return system_error(error, -errno, "socketpair");
 	/* It sends before it ends, and the descriptor waits in the socket. */
 	r = run(argv, sockets[1], error);
 	(void)close(sockets[1]);

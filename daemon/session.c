@@ -17,6 +17,7 @@
 #include <fuse_lowlevel.h>
 
 #include "session_impl.h"
+#include "system_error.h"
 
 /* Takes a worker out of read(2); does nothing else. */
 #define WAKE_SIGNAL SIGUSR1
@@ -131,12 +132,11 @@ session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
 	session->info.buffers_locked = true;
 	session->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->ended_fd < 0) {
-		r = btt_error_set(
-		    error, -errno, "eventfd: %s", strerror(errno));
+		r = system_error(error, -errno, "eventfd");
 		goto fail;
 	}
 	if ((r = install_wake()) < 0) {
-		(void)btt_error_set(error, r, "sigaction: %s", strerror(-r));
+		(void)system_error(error, r, "sigaction");
 		goto fail;
 	}
 	for (i = 0; i < nworker; i++) {
@@ -203,8 +203,7 @@ session_start(struct session *session, struct btt_error *error)
 	if (r == 0)
 		return 0;
 	(void)session_stop(session, 0); /* the error is the one of above */
-	return btt_error_set(error, -r, "starting %u workers: %s",
-	    session->nworker, strerror(r));
+	return system_error(error, -r, "starting the workers");
 }
 
 int

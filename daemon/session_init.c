@@ -4,12 +4,12 @@
  * on before the first request.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <fuse_lowlevel.h>
 
 #include "session_impl.h"
+#include "system_error.h"
 
 /* Requests that the kernel keeps in flight for asynchronous I/O. */
 #define MAX_BACKGROUND 256
@@ -125,9 +125,8 @@ session_negotiate(struct session *session, struct btt_error *error)
 		n = worker_receive(worker);
 	} while (n == 0);
 	if (n < 0)
-		return btt_error_set(error, (int)n,
-		    "reading the kernel's first request: %s",
-		    strerror((int)-n));
+		return system_error(
+		    error, (int)n, "reading the kernel's first request");
 	in = (const struct fuse_init_in *)(const void *)(worker->request + 1);
 	if (worker->request->opcode != FUSE_INIT ||
 	    (size_t)n < sizeof(*worker->request) +
