@@ -228,6 +228,33 @@ check_room(
 	    "%s more are needed, the file system has %s free", need, have);
 }
 
+/* Is this a file on btrfs that is to be copied when it is written? */
+static bool
+is_copy_on_write(int fd, int *ret_flags)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC &&
+	    ioctl(fd, FS_IOC_GETFLAGS, ret_flags) == 0 &&
+	    (*ret_flags & FS_NOCOW_FL) == 0;
+}
+
+/*
+ * Copy-on-write would allocate for each overwrite, and so could run out of
+ * room in the middle of one.  It can be turned off while a file is empty.
+ */
+static void
+disable_copy_on_write(int fd)
+{
+	int flags;
+
+	if (!is_copy_on_write(fd, &flags))
+		return;
+	flags |= FS_NOCOW_FL;
+	/* Whether it worked is looked at when the file is used. */
+	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int
 make_file_zero(struct backing *backing, uint64_t size,
     const struct backing_options *options, const char **ret_method,
@@ -235,7 +262,13 @@ make_file_zero(struct backing *backing, uint64_t size,
 {
 	const struct method *methods;
 	uint64_t end;
-	int r;
+	int flags, r;
+
+	/* The medium would refuse it too, but only when its content is gone. */
+	if (!options->sparse && is_copy_on_write(backing->fd, &flags))
+		return btt_error_set(error, -EOPNOTSUPP,
+		    "is copy-on-write, which cannot be changed while it holds "
+		    "something; remove it first, or use --sparse");
 
 	/* A sparse file needs no more than it has; its holes are zeroes. */
 	end = options->sparse && size > backing->old_size ? backing->old_size
@@ -340,25 +373,6 @@ lock(const struct backing *backing, struct btt_error *error)
 	/* Should it be the second, we are not the holder to be named. */
 	(void)flock(backing->fd, LOCK_UN);
 	return explain(backing->path, error);
-}
-
-/*
- * Copy-on-write would allocate for each overwrite, and so could run out of
- * room in the middle of one.  It can be turned off while a file is empty.
- * Where it cannot, the medium's own check says so later.
- */
-static void
-disable_copy_on_write(int fd)
-{
-	struct statfs fs;
-	int flags;
-
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != BTRFS_SUPER_MAGIC)
-		return;
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-		return;
-	flags |= FS_NOCOW_FL;
-	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags); /* see above */
 }
 
 int

@@ -137,16 +137,21 @@ check_fit(
 	    error, -ENOSPC, "%s are too small: %s", text, reason.text);
 }
 
+/* Whole pages, since no byte of a last, partial one could be used. */
 static int
-open_new(struct creation *creation, struct btt_error *error)
+open_new(struct creation *creation, uint64_t *ret_size, struct btt_error *error)
 {
+	uint64_t size;
 	int r;
 
 	if (!creation->options->size.given)
 		return btt_error_set(error, -ENOENT,
 		    "does not exist; give a size (-s) to make a file");
-	if ((r = check_fit(creation, creation->options->size.bytes, error)) < 0)
+	size = creation->options->size.bytes;
+	size -= size % BTT_ALIGN;
+	if ((r = check_fit(creation, size, error)) < 0)
 		return r;
+	*ret_size = size;
 	return backing_create(creation->path, &creation->backing, error);
 }
 
@@ -210,19 +215,23 @@ check_existing(const struct creation *creation, uint64_t *ret_size,
 static void
 choose_nfree(struct creation *creation)
 {
+	struct btt_create_options *create;
 	const struct media *media;
-	uint64_t block_bytes;
 
+	create = &creation->create;
 	media = creation->media;
 	if (creation->options->nfree.given ||
 	    media->granularity != MEDIA_PAGE ||
-	    media->size < NFREE_PAGE_MIN_BYTES)
+	    media->size < NFREE_PAGE_MIN_BYTES ||
+	    media->size / NFREE_PAGE_PART / NFREE_PAGE < create->sector_bytes)
 		return;
-	block_bytes = creation->create.sector_bytes;
-	if (NFREE_PAGE * block_bytes > media->size / NFREE_PAGE_PART)
-		return;
-	creation->create.nfree = NFREE_PAGE;
+	create->nfree = NFREE_PAGE;
 	creation->nfree_reason = "for longer commits on a disk";
+	/* The last arena can be a small one, and all have the same number. */
+	if (btt_create_nsector(media->size, create, NULL) == 0) {
+		create->nfree = BTT_NFREE_DEFAULT;
+		creation->nfree_reason = "no room for more in the last arena";
+	}
 }
 
 static int
@@ -323,21 +332,16 @@ print_summary(const struct creation *creation)
 		print_human(creation, &creation->probe);
 }
 
-/* Everything once the backing is open; media and backing stay open. */
+/* All zeroes, then a BTT; backing and media stay open. */
 static int
-create(struct creation *creation, struct btt_error *error)
+create(struct creation *creation, uint64_t size, struct btt_error *error)
 {
 	const struct backing_options backing_options = {
 		.sparse = creation->options->sparse,
 		.progress = !creation->options->common.quiet,
 	};
-	uint64_t size;
 	int r;
 
-	size = creation->options->size.bytes;
-	if (!creation->backing.is_new &&
-	    (r = check_existing(creation, &size, error)) < 0)
-		return r;
 	if ((r = backing_make_zero(&creation->backing, size, &backing_options,
 		 &creation->method, error)) < 0)
 		return r;
@@ -349,19 +353,26 @@ create(struct creation *creation, struct btt_error *error)
 static int
 open_and_create(struct creation *creation, struct btt_error *error)
 {
+	uint64_t size;
 	int r;
 
 	if ((r = prepare(creation, error)) < 0)
 		return r;
 	r = backing_open(creation->path, &creation->backing, error);
-	if (r == -ENOENT)
-		r = open_new(creation, error);
-	if (r < 0)
-		return r;
-	if ((r = create(creation, error)) == 0)
+	if (r == -ENOENT) {
+		if ((r = open_new(creation, &size, error)) < 0)
+			return r;
+	} else {
+		if (r < 0)
+			return r;
+		if ((r = check_existing(creation, &size, error)) < 0)
+			goto out;
+	}
+	if ((r = create(creation, size, error)) == 0)
 		r = backing_keep(&creation->backing, error);
 	if (r == 0)
 		print_summary(creation);
+out:
 	btt_probe_fini(&creation->probe);
 	media_close(creation->media);
 	backing_close(&creation->backing);

@@ -137,6 +137,11 @@ test_geometry_of_the_kernel() {
 		67108864 512 1.1 129736
 		50331648 4096 2.0 12013
 	end
+	# whole pages, however the size was written
+	fresh geometry.img
+	run 0 create -s 20.3M "$image"
+	same 'size' $((203 * MIB / 10 / 4096 * 4096)) \
+	    "$(stat -c %s "$image")"
 	fresh geometry.img
 	run 228 create -s 16777216 "$image"
 	run 0 create -s 16777216 --layout 2.0 "$image"
@@ -201,6 +206,12 @@ test_nfree() {
 	fresh nfree.img
 	run 0 create -s 256M --sector 16384 "$image"
 	said out '^  free blocks +256 '
+	# 512 GiB and a last arena that has no room for as many
+	fresh nfree.img
+	run 0 create -q --sparse -s $(((512 << 30) + 16 * MIB + 8192)) "$image"
+	run 0 info "$image"
+	said out '^arena 1 at '
+	said out '^  nfree +256$'
 	fresh nfree.img
 	run 234 create -s 64M --nfree 255 "$image"
 	said err '255 free blocks'
@@ -492,6 +503,13 @@ test_copy_on_write() {
 	check 'copy-on-write is on' \
 	    sh -c "lsattr '$work/btrfs/x' | grep -q '^[^ ]*C'"
 	run 0 check "$work/btrfs/x"
+	# one that was made without is refused before it is touched
+	yes precious | head -c $((32 * MIB)) >"$work/btrfs/y"
+	cp "$work/btrfs/y" "$work/y"
+	run 161 create --force "$work/btrfs/y"
+	said err 'is copy-on-write'
+	check 'it was changed' cmp "$work/y" "$work/btrfs/y"
+	run 0 create --force --sparse "$work/btrfs/y"
 }
 
 test_interrupt() {
