@@ -170,7 +170,9 @@ changes_store_map(struct arena *arena, const struct change *change, unsigned n)
 		if (i + 1 < n && change[i + 1].premap == change[i].premap + 1)
 			continue;
 		r = MUTATE(39,
-		    map_flush(arena, change[first].premap, i + 1 - first), 0);
+		    map_flush(arena, change[first].premap,
+			MUTATE(41, i + 1 - first, 1)),
+		    0);
 		if (r < 0)
 			return r;
 		first = i + 1;
