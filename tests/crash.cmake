@@ -40,9 +40,7 @@ target_link_libraries(crash_explore PRIVATE bttfs_flags btt_hooked)
 
 # Millions of images: optimised in every configuration.
 foreach(target IN ITEMS btt_hooked crash_explore)
-  target_compile_options(${target} PRIVATE -O2 -U_FORTIFY_SOURCE
-    # Some mutants break what the analysis checks.
-    $<$<C_COMPILER_ID:Clang>:-Wno-thread-safety-analysis>)
+  target_compile_options(${target} PRIVATE -O2 -U_FORTIFY_SOURCE)
   target_link_libraries(${target} PRIVATE bttfs_flags)
 endforeach()
 

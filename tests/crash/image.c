@@ -27,8 +27,8 @@ image_layout(const struct shape *shape, struct btt_arena_place *ret_place,
 	memset(ret_place, 0, sizeof(*ret_place));
 	info->uuid[0] = 1;
 	info->major = 2;
-	info->external_lbasize = shape->sector_bytes;
-	info->internal_lbasize = (shape->sector_bytes + 63) / 64 * 64;
+	info->external_lbasize = shape->sector_bytes + shape->meta_bytes;
+	info->internal_lbasize = (info->external_lbasize + 63) / 64 * 64;
 	info->external_nlba = shape->nlba;
 	info->internal_nlba = shape->nlba + shape->nfree;
 	info->nfree = shape->nfree;

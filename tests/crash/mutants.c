@@ -54,6 +54,7 @@ const struct mutant mutants[] = {
 	{ 39, "map not flushed", "one-write", NULL },
 	{ 40, "group: acknowledged before it is durable",
 	    "flushes sequences-flush", NULL },
+	{ 41, "map not flushed beyond its first line", "lines:line", NULL },
 	{ 42, "part of a sector composed outside of the lock", "parts", NULL },
 	{ 43, "group: the pair of an overwritten change is lost",
 	    "full-groups overwrites", NULL },

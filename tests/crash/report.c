@@ -75,9 +75,9 @@ replay_print(const struct world *any, struct text *out)
 	text_add(out, " kind=%s sector=%u nlba=%u nfree=%u nlane=%u",
 	    sim_kind_name(run->kind), shape->sector_bytes, shape->nlba,
 	    shape->nfree, shape->nlane);
-	text_add(out, " durability=%u age=%u zero=%u bad=%u oldlog=%u",
+	text_add(out, " durability=%u age=%u zero=%u bad=%u oldlog=%u meta=%u",
 	    shape->durability, shape->nage, shape->set_zero, shape->error_entry,
-	    shape->old_log);
+	    shape->old_log, shape->meta_bytes);
 	text_add(out, " fault=%s.%u mode=%s depth=%u seed=%lu mutant=%u",
 	    fault_names[run->fault], run->fault_n, mode_names[run->mode],
 	    run->depth, (unsigned long)run->seed, btt_hook_mutant);
@@ -181,6 +181,8 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 		shape->error_entry = n != 0;
 	} else if (IS("oldlog")) {
 		shape->old_log = n != 0;
+	} else if (IS("meta")) {
+		shape->meta_bytes = (uint32_t)n;
 	} else if (IS("fault")) {
 		run->fault =
 		    name_index(fault_names, 5, value, strcspn(value, "."));

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define SPEC_OPS 48
-#define SPEC_LBAS 16
+#define SPEC_LBAS 20
 #define SPEC_CODES 64
 #define SPEC_LEGAL 24
 #define SPEC_NEVER UINT32_MAX

@@ -19,6 +19,21 @@ static struct world *running;
 /* ---- programs ---- */
 
 static bool
+parse_number(const char **text, uint8_t *ret_n)
+{
+	const char *p = *text;
+	unsigned n = 0;
+
+	if (!isdigit((unsigned char)*p))
+		return false;
+	while (isdigit((unsigned char)*p) && n < SPEC_LBAS)
+		n = 10 * n + (unsigned)(*p++ - '0');
+	*text = p;
+	*ret_n = (uint8_t)n;
+	return n <= SPEC_LBAS;
+}
+
+static bool
 parse_step(const char **text, struct step *step)
 {
 	const char *p = *text;
@@ -54,14 +69,12 @@ parse_step(const char **text, struct step *step)
 	default:
 		return false;
 	}
-	if (!isdigit((unsigned char)*p))
+	if (!parse_number(&p, &step->lba))
 		return false;
-	step->lba = (uint8_t)(*p++ - '0');
 	if (*p == '+') {
-		if (!isdigit((unsigned char)p[1]))
+		p++;
+		if (!parse_number(&p, &step->n))
 			return false;
-		step->n = (uint8_t)(p[1] - '0');
-		p += 2;
 	}
 	*text = p;
 	return true;

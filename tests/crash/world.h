@@ -54,10 +54,11 @@ struct shape {
 	uint32_t nfree;
 	unsigned nlane;
 	enum btt_durability durability;
-	unsigned nage;    /* writes before the run, to have a past */
-	bool set_zero;    /* zeroes are Z entries also in small sectors */
-	bool error_entry; /* sector 0 is marked bad */
-	bool old_log;     /* slots 0 and 2, as before 4.15 */
+	unsigned nage;       /* writes before the run, to have a past */
+	bool set_zero;       /* zeroes are Z entries also in small sectors */
+	bool error_entry;    /* sector 0 is marked bad */
+	bool old_log;        /* slots 0 and 2, as before 4.15 */
+	uint32_t meta_bytes; /* kept beside each sector */
 };
 
 enum fault_kind {
