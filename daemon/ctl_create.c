@@ -227,11 +227,6 @@ choose_nfree(struct creation *creation)
 		return;
 	create->nfree = NFREE_PAGE;
 	creation->nfree_reason = "for longer commits on a disk";
-	/* The last arena can be a small one, and all have the same number. */
-	if (btt_create_nsector(media->size, create, NULL) == 0) {
-		create->nfree = BTT_NFREE_DEFAULT;
-		creation->nfree_reason = "no room for more in the last arena";
-	}
 }
 
 static int
