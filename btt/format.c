@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "flog.h"
+#include "hook.h"
 #include "layout.h"
 #include "probe.h"
 
@@ -259,8 +260,13 @@ erase_old(struct creation *creation)
 	static const uint64_t starts[] = { 0, BTT_V11_OFFSET, BTT_POOL_OFFSET };
 	int r;
 
+	/*
+	 * Each fenced before the next: where the one layout has its info block
+	 * another has data, which must not go while that other is still found.
+	 */
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if ((r = erase_arena(creation, starts[i])) < 0)
+		if ((r = erase_arena(creation, starts[i])) < 0 ||
+		    (!MUTANT(70) && (r = fence(creation)) < 0))
 			return r;
 	}
 	for (uint32_t i = 1; i < creation->plan->narena; i++) {
@@ -346,7 +352,7 @@ write_arenas(struct creation *creation)
 		if ((r = write_log(creation, off, &info)) < 0)
 			return r;
 	}
-	return fence(creation);
+	return MUTANT(71) ? 0 : fence(creation);
 }
 
 static int
@@ -363,11 +369,12 @@ write_infos(struct creation *creation)
 		if ((r = plan_arena(plan, i, &info)) < 0)
 			return r;
 		btt_info_encode(&info, block);
-		if ((r = put(creation, off + info.info2off, block,
-			 sizeof(block))) < 0 ||
+		if ((r = put(creation, off + MUTATE(33, info.info2off, 0),
+			 block, sizeof(block))) < 0 ||
 		    (r = fence(creation)) < 0)
 			return r;
-		if ((r = put(creation, off, block, sizeof(block))) < 0 ||
+		if ((r = put(creation, off + MUTATE(33, 0, info.info2off),
+			 block, sizeof(block))) < 0 ||
 		    (r = fence(creation)) < 0)
 			return r;
 	}
@@ -408,7 +415,8 @@ btt_create(struct media *media, const struct btt_create_options *options,
 	if ((r = count_work(&creation)) < 0)
 		return r;
 	report_progress(&creation, 0);
-	if (!options->medium_is_zero && (r = erase_old(&creation)) < 0)
+	if (!options->medium_is_zero && !MUTANT(72) &&
+	    (r = erase_old(&creation)) < 0)
 		return r;
 	if ((r = write_arenas(&creation)) < 0)
 		return r;
