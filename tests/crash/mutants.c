@@ -43,6 +43,8 @@ const struct mutant mutants[] = {
 	{ 31, "map entry written by a copy", "one-write", NULL },
 	{ 32, "reader publishes the entry with its flags",
 	    "reader-live:line reader", NULL },
+	{ 33, "primary info block written before its backup", "create-blank",
+	    NULL },
 	{ 34, "slots of the log in use guessed wrong", "one-write", NULL },
 
 	{ 36, "group: no fence after data and bodies", "flushes:page512",
@@ -93,5 +95,9 @@ const struct mutant mutants[] = {
 	{ 66, "a new block is not published", "zero-live:line", NULL },
 	{ 67, "read tracking slot cleared before the data is read",
 	    "reader-live:line reader", NULL },
+	{ 70, "create: layouts erased without fences between", "create-over",
+	    NULL },
+	{ 71, "create: no fence after maps and logs", "create-blank", NULL },
+	{ 72, "create: old info blocks not erased", "create-over", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

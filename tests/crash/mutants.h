@@ -7,8 +7,8 @@
  * its number (btt/hook.h), to prove that the explorer sees.  1 to 35 are those
  * of reliability.md 2.7; 36 and up are ours, most of them of groups.
  *
- * Of M1 to M35 not here: M17 is M4 where data and log share a fence; M33 and
- * M35 are about formatting and detaching, which the explorer does not run.
+ * Of M1 to M35 not here: M13 and M17 are M28 and M4 where data and log share a
+ * fence, M21 is M6; M35 is about detaching, which the explorer does not run.
  */
 
 /* The one that is not in btt/ but in the locks below it. */

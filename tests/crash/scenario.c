@@ -274,6 +274,10 @@ const struct scenario scenarios[] = {
 	    .program = "create-blank",
 	    .kinds = ALL_ON,
 	    .plan = MEDIUM },
+	{ .name = "create-over",
+	    .program = "create-over",
+	    .kinds = ALL_ON,
+	    .plan = MEDIUM },
 
 	/* The medium fails: every n-th fence, every n-th change. */
 	{ .name = "faults",
