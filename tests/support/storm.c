@@ -95,6 +95,30 @@ complain(struct storm *storm, uint64_t lba, const char *what)
 	printf("%s: sector %" PRIu64 ": %s\n", storm->path, lba, what);
 }
 
+static bool
+is_death(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED;
+}
+
+/*
+ * A server that is killed while it copies an answer out of a page that has to
+ * be read first fails that copy, and the kernel answers EIO in its place.  Was
+ * it that?  Then no later request is answered.
+ */
+static bool
+dies_now(const struct storm *storm)
+{
+	char byte;
+
+	for (unsigned i = 0; i < 100; i++) {
+		if (pread(storm->fd, &byte, 1, 0) < 0 && is_death(errno))
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
 /* A request was refused: is that the crash that we wait for? */
 static void
 refused(struct storm *storm, uint64_t lba, const char *request, int error)
@@ -102,7 +126,8 @@ refused(struct storm *storm, uint64_t lba, const char *request, int error)
 	char text[128];
 
 	atomic_store(&storm->stop, true);
-	if (storm->may_die && (error == ENOTCONN || error == ECONNABORTED)) {
+	if (storm->may_die &&
+	    (is_death(error) || (error == EIO && dies_now(storm)))) {
 		atomic_store(&storm->died, true);
 		return;
 	}

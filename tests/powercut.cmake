@@ -1,0 +1,7 @@
+# The power of the disk below fails under load.  More cuts by hand:
+#	tests/e2e/test-powercut.sh -b BUILD-DIRECTORY 50
+add_executable(volatile_disk powercut/volatile_disk.c)
+target_link_libraries(volatile_disk PRIVATE bttfs_flags PkgConfig::FUSE3)
+bttfs_e2e_test(e2e-powercut test-powercut.sh 3 LABELS e2e)
+bttfs_e2e_test(e2e-powercut-many test-powercut.sh 50
+  LABELS e2e slow TIMEOUT 7200)
