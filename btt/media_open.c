@@ -193,7 +193,7 @@ media_open_fd(int fd, const char *path, const struct media_options *options,
 		.read_only = options->read_only,
 	};
 	struct media *media;
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	if ((r = scrub_environment()) < 0 ||

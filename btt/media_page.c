@@ -16,10 +16,10 @@
  *  - FALLOC_FL_ZERO_RANGE: faster for large ranges, but each later overwrite
  *    has to convert an extent: 250 us with its sync instead of 145.
  *
- * Syncs are shared.  The system reports a failed write-back to one fdatasync()
+ * One sync at a time.  The system reports a failed write-back to one fdatasync()
  * of a descriptor: of two that run at once, the other returns 0 for data that
- * is lost.  So one runs at a time, and one that starts after a fence has been
- * called serves that fence too.
+ * is lost (measured; check_media_root tries it).  Concurrent fences
+ * therefore cost each other time; the engine's groups have one leader.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,14 +42,12 @@ static const uint8_t zero_page[ZERO_BYTES];
 static const struct lock_class sync_class = { "media-sync", 78,
 	LOCK_MAY_SLEEP | LOCK_LEAF };
 
-/* Keys: I immutable after open, a atomic, Y sync_lock. */
+/* Keys: I immutable after open. */
 struct media_page {
 	struct media_file file;
 	/* [I] no holes at open: one that is seen later is lost data */
 	bool had_all_blocks;
-	_Atomic uint64_t narrived; /* [a] fences called */
-	struct mutex sync_lock;    /* taken last, held over fdatasync */
-	uint64_t nsynced;          /* [Y] first fences that have been served */
+	struct mutex sync_lock; /* taken last, held over fdatasync */
 };
 
 static struct media_page *
@@ -243,22 +241,13 @@ static int
 page_fence(struct media *media)
 {
 	struct media_page *page = page_of(media);
-	uint64_t ticket, narrived;
 	int r;
 
-	if ((r = media_failed(media)) < 0 || media->read_only)
-		return r;
-	ticket = atomic_fetch_add(&page->narrived, 1) + 1;
+	if (media->read_only)
+		return 0;
 	mutex_lock(&page->sync_lock);
-	r = media_failed(media);
-	if (r == 0 && page->nsynced < ticket) {
-		/* These have returned from what they want to be durable. */
-		narrived = atomic_load(&page->narrived);
-		if ((r = sync_once(page)) == 0)
-			page->nsynced = narrived;
-		else
-			atomic_store(&media->failed, r);
-	}
+	if ((r = media_failed(media)) == 0 && (r = sync_once(page)) < 0)
+		atomic_store(&media->failed, r);
 	mutex_unlock(&page->sync_lock);
 	return r;
 }
