@@ -18,6 +18,7 @@ get_target_property(simulated_sources lanes SOURCES)
 list(TRANSFORM simulated_sources PREPEND ${PROJECT_SOURCE_DIR}/lanes/)
 add_executable(crash_explore ${simulated_sources}
   crash/create.c
+  crash/dump.c
   crash/enumerate.c
   crash/explore.c
   crash/image.c

@@ -275,7 +275,7 @@ static int
 replay_one(int nword, char **word)
 {
 	static char line[16384];
-	struct job job = { .replay = line };
+	struct job job = { .replay = line, .verbose = true };
 	size_t at = 0;
 
 	for (int i = 0; i < nword; i++)

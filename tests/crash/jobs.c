@@ -111,6 +111,7 @@ replay(const struct job *job)
 	     p = strtok_r(NULL, " ", &save))
 		word[n++] = p;
 	replay_parse(n, word, &what);
+	report_verbose = job->verbose;
 	if (create_is_program(what.run.program))
 		create_explore(&what.run, job->tally);
 	else

@@ -20,6 +20,7 @@ struct job {
 	const struct mutant *mutant;
 	/* ... or a failure to be made again. */
 	const char *replay;
+	bool verbose;   /* say what it looked like then */
 	double seconds; /* at most; 0: no limit */
 
 	struct tally *tally; /* shared with the child */

@@ -16,7 +16,7 @@
 #include "world.h"
 
 struct world *report_world;
-void (*report_exit)(void);
+bool report_verbose;
 
 static const char *const mode_names[] = { "random", "pct", "dfs", "replay" };
 static const char *const fault_names[] = { "none", "fence", "lost", "error",
@@ -246,7 +246,7 @@ violation(struct world *world, const char *invariant, const char *fmt, ...)
 	replay_print(world, &out);
 	tally->seconds = now_seconds() - tally->start;
 	tally->failed = true;
-	if (report_exit != NULL)
-		report_exit();
+	if (report_verbose)
+		world_dump(world);
 	_exit(3);
 }

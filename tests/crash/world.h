@@ -162,13 +162,16 @@ void image_mark_bad(uint8_t *bytes, const struct btt_arena_place *place);
 /* recover.c: all images of this instant. */
 void crash_point(struct world *world, const char *what);
 
+/* dump.c: map, log, values and history as they are now, on stdout. */
+void world_dump(struct world *world);
+/* Do so at a violation. */
+extern bool report_verbose;
+
 /* report.c: say what is wrong and how to see it again; does not return. */
 _Noreturn void violation(struct world *world, const char *invariant,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The world a signal or an assertion would be about. */
 extern struct world *report_world;
-/* After a violation: NULL means exit. */
-extern void (*report_exit)(void);
 
 /* Is one of n in `every` chosen by this number? */
 static inline bool
