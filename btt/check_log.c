@@ -70,33 +70,62 @@ find_slots(struct log_survey *survey)
 		    "log entries are in slots 0 and 2, not 0 and 1");
 }
 
-/* The slots that this pair uses; false if it makes no sense at all. */
-static bool
-pair_slots(
-    struct log_survey *survey, uint32_t pair, struct flog_slots *ret_slots)
+/* Both entries of a pair, if it uses those slots. */
+static void
+load_halves(const struct log_survey *survey, uint32_t pair,
+    struct flog_slots slots, struct flog_entry ret_half[2])
 {
-	struct check *check = survey->check;
-	unsigned used = used_slots(survey, pair);
-	unsigned expected = 1u | 1u << survey->slots.slot[1];
+	const struct flog_media *group =
+	    &survey->media[(size_t)pair * FLOG_GROUP_SLOTS];
 
-	*ret_slots = survey->slots;
-	if (used == FLOG_USED_FIRST || used == expected)
+	for (unsigned i = 0; i < 2; i++)
+		ret_half[i] = flog_decode(&group[slots.slot[i]]);
+}
+
+/*
+ * The entries of a pair that uses other slots than the log: its own ones if
+ * they go together, else those of the log, as if the rest were rubbish.
+ */
+static void
+load_stray(
+    struct log_survey *survey, uint32_t pair, struct flog_entry ret_half[2])
+{
+	unsigned used = used_slots(survey, pair);
+
+	check_found(survey->check, CHECK_LOG_LAYOUT, pair,
+	    pair_off(survey, pair),
+	    "pair uses slots%s%s%s%s, the log uses 0 and %u",
+	    used & 1 ? " 0" : "", used & 2 ? " 1" : "", used & 4 ? " 2" : "",
+	    used & 8 ? " 3" : "", survey->slots.slot[1]);
+	if (used == FLOG_USED_NEW || used == FLOG_USED_OLD) {
+		load_halves(survey, pair,
+		    used == FLOG_USED_NEW ? FLOG_SLOTS_NEW : FLOG_SLOTS_OLD,
+		    ret_half);
+		if (flog_pick(ret_half[0].seq, ret_half[1].seq) >= 0)
+			return;
+	}
+	load_halves(survey, pair, survey->slots, ret_half);
+}
+
+/* Both entries of a pair; false if it has none. */
+static bool
+load_pair(
+    struct log_survey *survey, uint32_t pair, struct flog_entry ret_half[2])
+{
+	unsigned used = used_slots(survey, pair);
+
+	if (used & FLOG_USED_FIRST &&
+	    (used & ~(1u | 1u << survey->slots.slot[1])) == 0) {
+		load_halves(survey, pair, survey->slots, ret_half);
 		return true;
-	if (used == 0)
-		check_found(check, CHECK_LOG_LAYOUT, pair,
-		    pair_off(survey, pair), "pair is empty");
-	else
-		check_found(check, CHECK_LOG_LAYOUT, pair,
-		    pair_off(survey, pair),
-		    "pair uses slots%s%s%s%s, the log uses 0 and %u",
-		    used & 1 ? " 0" : "", used & 2 ? " 1" : "",
-		    used & 4 ? " 2" : "", used & 8 ? " 3" : "",
-		    survey->slots.slot[1]);
-	if (used == FLOG_USED_NEW)
-		*ret_slots = FLOG_SLOTS_NEW;
-	else if (used == FLOG_USED_OLD)
-		*ret_slots = FLOG_SLOTS_OLD;
-	return (used & FLOG_USED_FIRST) != 0;
+	}
+	if (used != 0) {
+		load_stray(survey, pair, ret_half);
+		return (used & FLOG_USED_FIRST) != 0;
+	}
+	check_found(survey->check, CHECK_LOG_LAYOUT, pair,
+	    pair_off(survey, pair), "pair is empty");
+	return false;
 }
 
 /* ndctl compares log entries without taking the flags off. */
@@ -130,17 +159,12 @@ check_pair(struct log_survey *survey, uint32_t pair)
 	const struct btt_info *info = &check->place->info;
 	struct flog_entry half[2];
 	struct flog_entry *entry = &survey->newest[pair];
-	struct flog_slots slots;
 	const char *field;
 	int newer;
 
 	survey->log->free_block[pair] = CHECK_NO_BLOCK;
-	if (!pair_slots(survey, pair, &slots))
+	if (!load_pair(survey, pair, half))
 		return;
-	for (unsigned i = 0; i < 2; i++)
-		half[i] =
-		    flog_decode(&survey->media[(size_t)pair * FLOG_GROUP_SLOTS +
-			slots.slot[i]]);
 	if ((newer = flog_pick(half[0].seq, half[1].seq)) < 0) {
 		check_found(check, CHECK_LOG_SEQ, pair, pair_off(survey, pair),
 		    "sequence numbers %u and %u: neither is newer", half[0].seq,
