@@ -95,9 +95,9 @@ map_entry_state(uint32_t entry)
 static inline uint32_t
 map_entry_block(uint32_t entry, uint32_t premap)
 {
-	return map_entry_state(entry) == MAP_STATE_INITIAL ?
-	    premap :
-	    entry & MAP_BLOCK_MASK;
+	return map_entry_state(entry) == MAP_STATE_INITIAL
+	    ? premap
+	    : entry & MAP_BLOCK_MASK;
 }
 
 #endif

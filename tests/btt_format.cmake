@@ -1,6 +1,23 @@
 # The format: encoding, geometry, creating, finding and checking a BTT.
-# These look beneath the public headers.
-foreach(name layout geometry flog format probe check)
-  bttfs_unit_test(${name} LIBS btt lanes)
+bttfs_unit_test(layout LIBS btt lanes)
+bttfs_unit_test(geometry LIBS btt lanes)
+bttfs_unit_test(flog LIBS btt lanes)
+bttfs_unit_test(format LIBS btt lanes)
+bttfs_unit_test(probe LIBS btt lanes)
+bttfs_unit_test(probe_backup LIBS btt lanes)
+bttfs_unit_test(probe_layout LIBS btt lanes)
+bttfs_unit_test(check LIBS btt lanes)
+bttfs_unit_test(check_map LIBS btt lanes)
+# Images of others: those in the tree, and those beside it if there are any.
+bttfs_unit_test(fixtures LIBS btt lanes)
+target_compile_definitions(check_fixtures PRIVATE
+  FIXTURES="${CMAKE_CURRENT_LIST_DIR}/fixtures")
+bttfs_unit_test(foreign LIBS btt lanes)
+target_compile_definitions(check_foreign PRIVATE
+  SHARED="${PROJECT_SOURCE_DIR}/../shared/fixtures")
+# They look beneath the public headers.
+foreach(name
+    layout geometry flog format probe probe_backup probe_layout check check_map
+    fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

@@ -11,7 +11,7 @@
 #include <btt/format.h>
 
 #include "support/check_main.h"
-#include "support/image_fixture.h"
+#include "support/findings_fixture.h"
 
 #define NELEM(array) ((int)(sizeof(array) / sizeof((array)[0])))
 

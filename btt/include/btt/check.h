@@ -45,8 +45,8 @@ struct btt_check_options {
 struct btt_check_result {
 	uint64_t nnote;
 	uint64_t ndamage;
-	uint64_t nrepairable; /* of ndamage */
-	uint64_t nsector;     /* sectors of all arenas */
+	uint64_t nrepairable;                      /* of ndamage */
+	uint64_t nsector;                          /* sectors of all arenas */
 	uint64_t nnormal, ninitial, nzero, nerror; /* map entries by state */
 	uint64_t npending; /* writes that recovery would complete */
 };
@@ -59,8 +59,8 @@ struct btt_check_result {
  * where info blocks are damaged but arenas could be found; else as btt_probe,
  * -ENOMEM, or -EIO where the medium could not be read.
  */
-int btt_check(const struct media *media,
-    const struct btt_check_options *options,
+int
+btt_check(const struct media *media, const struct btt_check_options *options,
     struct btt_check_result *ret_result, struct btt_error *error)
     BTT_MUST_CHECK;
 

@@ -24,11 +24,11 @@
 #define BTT_INFO_BYTES 4096u                    /* 1.2 */
 #define BTT_ALIGN 4096u                         /* each part starts on it */
 #define BTT_NFREE_DEFAULT 256u                  /* 1.7; the kernel's */
-#define BTT_NFREE_MAX 65536u /* ours: bounds memory that media can ask for */
-#define BTT_SECTOR_MAX 65536u                   /* ours, DESIGN.md 5.2 */
+#define BTT_NFREE_MAX 65536u  /* ours: bounds memory that media can ask for */
+#define BTT_SECTOR_MAX 65536u /* ours, DESIGN.md 5.2 */
 #define BTT_UUID_BYTES 16u
-#define BTT_FLAG_ERROR 1u /* info block flags: writes must fail, 4.5 */
-#define BTT_V11_OFFSET 4096u /* of the first arena in a v1.1 namespace, 1.4 */
+#define BTT_FLAG_ERROR 1u     /* info block flags: writes must fail, 4.5 */
+#define BTT_V11_OFFSET 4096u  /* of the first arena in a v1.1 namespace, 1.4 */
 #define BTT_POOL_OFFSET 8192u /* in a PMDK pool, 8.2 */
 
 /* Where a BTT starts and which version it says (1.4, 8.1). */
@@ -78,11 +78,11 @@ bool btt_sector_size_known(uint32_t external_lbasize);
 /* Fletcher-64 of 1.3 over an info block, its checksum field counted as zero. */
 uint64_t btt_info_checksum(const uint8_t block[BTT_INFO_BYTES]);
 /* Decode whatever is there; ret_info is filled unless NO_SIGNATURE. */
-enum btt_info_state btt_info_decode(const uint8_t block[BTT_INFO_BYTES],
-    struct btt_info *ret_info);
+enum btt_info_state
+btt_info_decode(const uint8_t block[BTT_INFO_BYTES], struct btt_info *ret_info);
 /* Encode with the checksum computed. */
-void btt_info_encode(const struct btt_info *info,
-    uint8_t block[BTT_INFO_BYTES]);
+void
+btt_info_encode(const struct btt_info *info, uint8_t block[BTT_INFO_BYTES]);
 /*
  * Does every number make sense in itself, against each other and against an
  * arena that may not be longer than space bytes (12, item 4; reliability.md
@@ -144,15 +144,15 @@ uint64_t btt_create_nsector(uint64_t media_bytes,
  * digits with or without the four dashes; -EINVAL otherwise.
  */
 #define BTT_UUID_TEXT_BYTES 37u
-void btt_uuid_format(const uint8_t uuid[BTT_UUID_BYTES],
-    char ret_text[BTT_UUID_TEXT_BYTES]);
+void btt_uuid_format(
+    const uint8_t uuid[BTT_UUID_BYTES], char ret_text[BTT_UUID_TEXT_BYTES]);
 int btt_uuid_parse(const char *text, uint8_t ret_uuid[BTT_UUID_BYTES])
     BTT_MUST_CHECK;
 
 /* Where the arenas of a BTT lie on a medium, as probe found them. */
 struct btt_arena_place {
-	uint64_t off;              /* of the primary info block, on the medium */
-	struct btt_info info;      /* the copy that will be used */
+	uint64_t off;         /* of the primary info block, on the medium */
+	struct btt_info info; /* the copy that will be used */
 	enum btt_info_state primary;
 	enum btt_info_state backup;
 	bool copies_differ; /* both are valid and not the same bytes */
