@@ -201,6 +201,13 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	struct stripe_range range;
 	int r;
 
+	/*
+	 * Whoever had these lanes may have failed between the commit and the
+	 * map: then our block is another sector's after recovery, and must not
+	 * be written to (I7).
+	 */
+	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(68))
+		return r;
 	wait_for_readers(btt, job->worker);
 	if (!compose && !MUTANT(25) && (r = media_try(place_whole, job)) < 0)
 		return r;
@@ -208,8 +215,9 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	    map_line(first + batch->nchange - 1), &range);
 	/*
 	 * Again, now that nobody else can be between the commit and the map of
-	 * these sectors: where the map could not be stored, what it says is
-	 * not what recovery will make of it, and must not be built upon (I7).
+	 * these sectors, on whatever lane: where the map could not be stored,
+	 * what it says is not what recovery will make of it, and must not be
+	 * built upon.
 	 */
 	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(58))
 		goto out;
