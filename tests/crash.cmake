@@ -31,6 +31,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/sched.c
   crash/sim_media.c
   crash/spec.c
+  crash/swarm.c
   crash/sync_sim.c
   crash/world.c)
 set_target_properties(crash_explore PROPERTIES OUTPUT_NAME explore

@@ -295,8 +295,9 @@ list(void)
 {
 	for (unsigned i = 0; i < nscenario; i++)
 		printf("%-16s %s\n", scenarios[i].name,
-		    scenarios[i].program ? scenarios[i].program
-					 : "all sequences of 3");
+		    scenarios[i].program      ? scenarios[i].program
+			: scenarios[i].nswarm ? "programs made at random"
+					      : "all sequences of 3");
 	for (unsigned i = 0; i < nmutant; i++)
 		printf("M%-15u %s\n", mutants[i].number, mutants[i].what);
 }

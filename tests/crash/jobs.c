@@ -35,7 +35,7 @@ on_signal(int sig)
 }
 
 static void
-catch_signals(void)
+catch_signals(bool verbose)
 {
 	static uint8_t stack[64 << 10];
 	stack_t alternative = { .ss_sp = stack, .ss_size = sizeof(stack) };
@@ -48,7 +48,7 @@ catch_signals(void)
 	(void)sigaction(SIGSEGV, &action, NULL);
 	(void)sigaction(SIGBUS, &action, NULL);
 	/* Assertions write to stderr; the report says it better. */
-	if (freopen("/dev/null", "w", stderr) == NULL)
+	if (!verbose && freopen("/dev/null", "w", stderr) == NULL)
 		_exit(4);
 }
 
@@ -123,7 +123,7 @@ child(const struct job *job)
 {
 	double start = now_seconds();
 
-	catch_signals();
+	catch_signals(job->verbose);
 	job->tally->start = start;
 	if (job->replay != NULL) {
 		replay(job);

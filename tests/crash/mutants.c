@@ -95,6 +95,8 @@ const struct mutant mutants[] = {
 	{ 66, "a new block is not published", "zero-live:line", NULL },
 	{ 67, "read tracking slot cleared before the data is read",
 	    "reader-live:line reader", NULL },
+	{ 68, "health not looked at again with the lanes held", "faults-lane",
+	    NULL },
 	{ 70, "create: layouts erased without fences between", "create-over",
 	    NULL },
 	{ 71, "create: no fence after maps and logs", "create-blank", NULL },

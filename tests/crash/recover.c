@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "map.h"
 #include "reference_recovery.h"
+#include "sync_sim.h"
 #include "world.h"
 
 /* A crash inside recovery: this many of its images at most. */
@@ -293,6 +294,9 @@ live_on(struct world *world, const struct outcome *out, uint64_t hash)
 	sim_thread = SIM_THREAD_RECOVERY;
 	world_open(life);
 	crash_point(life, "second life opened");
+	/* The crash may have come while the arena was marked as failed. */
+	if (btt_failed(life->btt) < 0)
+		nwrite = 0;
 	for (unsigned i = 0; i < nwrite; i++) {
 		struct step step = { STEP_WRITE, 3,
 			(uint8_t)(((hash >> 8) + i) % world->run.shape.nlba),
@@ -368,11 +372,16 @@ check_image(void *arg, const struct enum_choice *choice)
 void
 crash_point(struct world *world, const char *what)
 {
+	/* Whoever crashes may hold locks; whoever lives on holds none. */
+	struct held_stack *held_before = sim_held;
+	struct held_stack held = { 0 };
 	bool was_active = sched_set_active(false);
 	unsigned thread = sim_thread;
 	const struct run *run = &world->run;
 	struct rng rng;
 
+	sync_sim_catch(&held);
+	sim_held = &held;
 	world->point++;
 	if (run->only_point != 0 && world->point != run->only_point)
 		goto out;
@@ -399,4 +408,5 @@ crash_point(struct world *world, const char *what)
 out:
 	sim_thread = thread;
 	(void)sched_set_active(was_active);
+	sim_held = held_before;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "create.h"
+#include "swarm.h"
 
 #define SMALL                                         \
 	{                                             \
@@ -269,6 +270,15 @@ const struct scenario scenarios[] = {
 	    .life_every = 2048,
 	    .whole_every = 512 },
 
+	{ .name = "swarm",
+	    .nswarm = 300,
+	    .kinds = ALL_ON,
+	    .nrandom = 4,
+	    .npct = 4,
+	    .plan = SMALL,
+	    .life_every = 1024,
+	    .whole_every = 256 },
+
 	/* Making a BTT, on nothing and on an old one. */
 	{ .name = "create-blank",
 	    .program = "create-blank",
@@ -311,6 +321,16 @@ const struct scenario scenarios[] = {
 	    .whole_every = 256,
 	    .faults = FAULTS(FAULT_FENCE) | FAULTS(FAULT_ERROR) |
 		FAULTS(FAULT_SIGNAL) },
+	/* Writers who share a lane with one that fails. */
+	{ .name = "faults-lane",
+	    .program = "w0 w1|w1 p0|w2",
+	    .shape = { 512, 3, 2, 1, BTT_DURABLE_WRITE, .nage = 4 },
+	    .kinds = ON(SIM_LINE) | ON(SIM_BYTE),
+	    .nrandom = 30,
+	    .npct = 30,
+	    .plan = SMALL,
+	    .whole_every = 256,
+	    .faults = FAULTS(FAULT_ERROR) | FAULTS(FAULT_SIGNAL) },
 	/* Writers under way while a group fails, and no free block is left. */
 	{ .name = "faults-upon",
 	    .program = "w0 f|w0|w1",
@@ -520,6 +540,25 @@ explore_sequences(const struct scenario *scenario, struct run run,
 	}
 }
 
+/* A few schedules each of many programs. */
+static void
+explore_swarm(const struct scenario *scenario, struct run run, unsigned scale,
+    uint64_t seed, struct tally *tally)
+{
+	char program[SWARM_PROGRAM_BYTES];
+
+	for (unsigned i = 0; i < scenario->nswarm * scale; i++) {
+		struct world *world;
+
+		if (time_is_up())
+			return;
+		swarm_make(rng_mix(seed, i), &run, program);
+		world = world_new(&run, tally);
+		explore_modes(world, scenario, 1, seed + i);
+		world_free(world);
+	}
+}
+
 void
 scenario_explore(const struct scenario *scenario, enum sim_kind kind,
     unsigned part, unsigned scale, uint64_t seed, double seconds,
@@ -531,7 +570,9 @@ scenario_explore(const struct scenario *scenario, enum sim_kind kind,
 	deadline = seconds > 0 ? now_seconds() + seconds : 0;
 	run.plan.part = part;
 	run.plan.nparts = scenario->nparts;
-	if (scenario->program == NULL)
+	if (scenario->nswarm > 0)
+		explore_swarm(scenario, run, scale, seed, tally);
+	else if (scenario->program == NULL)
 		explore_sequences(scenario, run, seed, tally);
 	else
 		explore_program(scenario, run, scale, seed, tally);

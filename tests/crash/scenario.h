@@ -9,9 +9,13 @@
 
 struct scenario {
 	const char *name;
-	/* Programs, or NULL: all sequences of at most length steps. */
+	/*
+	 * Programs, or NULL: all sequences of at most length steps, or, where
+	 * that is 0 too, nswarm programs made at random.
+	 */
 	const char *program;
 	unsigned length;
+	unsigned nswarm;
 	struct shape shape;
 	unsigned kinds; /* ON(...) | ... */
 	/* Schedules of each mode in a quick run; 0: one, nothing to schedule. */

@@ -26,7 +26,7 @@
 #define SPEC_OPS 48
 #define SPEC_LBAS 20
 #define SPEC_CODES 64
-#define SPEC_LEGAL 24
+#define SPEC_LEGAL 128
 #define SPEC_NEVER UINT32_MAX
 
 /* Codes of a half: 0 zeroes, 1 .. SPEC_CODES - 1 a writing's tags. */
