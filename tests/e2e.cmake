@@ -1,0 +1,47 @@
+# Whole programs on real mounts.  Each script of e2e/ is a test; functions.sh
+# says what it needs to know.  Scripts stop themselves after the time that they
+# give themselves and clean up, TIMEOUT is for those that cannot even do that.
+set(e2e_dir ${CMAKE_CURRENT_LIST_DIR}/e2e)
+set(e2e_scratch ${CMAKE_CURRENT_BINARY_DIR})
+
+add_executable(storm support/storm.c support/storm_table.c support/sector.c)
+target_link_libraries(storm PRIVATE bttfs_flags Threads::Threads)
+
+# bttfs_e2e_test(NAME SCRIPT [argument...] [LABELS label...] [TIMEOUT seconds])
+# Serial, since each of them alone keeps a small machine busy.
+function(bttfs_e2e_test name script)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "TIMEOUT" "LABELS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name}
+    COMMAND bash ${e2e_dir}/${script} ${arg_UNPARSED_ARGUMENTS})
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${arg_LABELS}"
+    TIMEOUT ${arg_TIMEOUT}
+    SKIP_RETURN_CODE 77
+    RUN_SERIAL ON
+    FIXTURES_REQUIRED e2e
+    ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttfs>;BTTFS_SUPPORT=$<TARGET_FILE_DIR:storm>;BTTFS_SCRATCH=${e2e_scratch}")
+endfunction()
+
+bttfs_e2e_test(e2e-fixtures test-fixtures.sh LABELS e2e)
+bttfs_e2e_test(e2e-blockdev test-blockdev.sh LABELS e2e)
+bttfs_e2e_test(e2e-fio test-fio.sh LABELS e2e)
+bttfs_e2e_test(e2e-loop-ext4 test-loop-ext4.sh LABELS e2e)
+bttfs_e2e_test(e2e-errors test-errors.sh LABELS e2e)
+bttfs_e2e_test(e2e-signals test-signals.sh LABELS e2e)
+bttfs_e2e_test(e2e-kill test-kill.sh 5 LABELS e2e)
+bttfs_e2e_test(e2e-kill-many test-kill.sh 200 LABELS e2e slow TIMEOUT 7200)
+bttfs_e2e_test(e2e-kernel test-kernel.sh LABELS kernel TIMEOUT 1200)
+bttfs_e2e_test(e2e-tsan test-tsan.sh ${CMAKE_CURRENT_BINARY_DIR}/tsan
+  LABELS e2e slow TIMEOUT 1800)
+if(BTTFS_SANITIZE)
+  bttfs_e2e_test(e2e-sanitized test-sanitized.sh LABELS stress)
+endif()
+
+# Whatever the others have left behind, also those that were killed.
+add_test(NAME e2e-clean COMMAND bash ${e2e_dir}/test-clean.sh)
+set_tests_properties(e2e-clean PROPERTIES
+  LABELS e2e TIMEOUT 60 RUN_SERIAL ON FIXTURES_CLEANUP e2e
+  ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttfs>")
