@@ -11,7 +11,7 @@
 
 #define KILL_LIMIT 10.0 /* seconds for a mutant to die in (B6) */
 #define SELF_TESTS 100u /* planted failures to replay (B40) */
-#define LONG_SCALE 12u
+#define LONG_SCALE 5u
 
 struct options {
 	unsigned scale;
