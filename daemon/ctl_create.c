@@ -71,6 +71,7 @@ struct creation {
 	const struct create_options *options;
 	const char *path;
 	struct backing backing;
+	uint64_t size; /* that the backing is to have */
 	struct media *media;
 	struct btt_probe probe; /* read back from the medium: it is true */
 	struct btt_create_options create;
@@ -151,7 +152,7 @@ open_new(struct creation *creation, uint64_t *ret_size, struct btt_error *error)
 	size -= size % BTT_ALIGN;
 	if ((r = check_fit(creation, size, error)) < 0)
 		return r;
-	*ret_size = size;
+	creation->size = size;
 	return backing_create(creation->path, &creation->backing, error);
 }
 
@@ -178,10 +179,9 @@ check_empty(const struct creation *creation, struct btt_error *error)
 	return r;
 }
 
-/* An existing backing may be used as it is, or grown; ret_size says which. */
+/* An existing backing may be used as it is, or grown. */
 static int
-check_existing(const struct creation *creation, uint64_t *ret_size,
-    struct btt_error *error)
+check_existing(struct creation *creation, struct btt_error *error)
 {
 	const struct create_options *options;
 	const struct backing *backing;
@@ -207,7 +207,7 @@ check_existing(const struct creation *creation, uint64_t *ret_size,
 	if (!options->force && size < backing->size)
 		return btt_error_set(
 		    error, -EEXIST, "is longer, %s; --force cuts it", text);
-	*ret_size = size;
+	creation->size = size;
 	return 0;
 }
 
@@ -329,7 +329,7 @@ print_summary(const struct creation *creation)
 
 /* All zeroes, then a BTT; backing and media stay open. */
 static int
-create(struct creation *creation, uint64_t size, struct btt_error *error)
+create(struct creation *creation, struct btt_error *error)
 {
 	const struct backing_options backing_options = {
 		.sparse = creation->options->sparse,
@@ -337,37 +337,43 @@ create(struct creation *creation, uint64_t size, struct btt_error *error)
 	};
 	int r;
 
-	if ((r = backing_make_zero(&creation->backing, size, &backing_options,
-		 &creation->method, error)) < 0)
+	if ((r = backing_make_zero(&creation->backing, creation->size,
+		 &backing_options, &creation->method, error)) < 0)
 		return r;
 	if ((r = write_btt(creation, error)) < 0)
 		return r;
 	return btt_probe(creation->media, &creation->probe, error);
 }
 
+/* What is there, or else a new file; ret_size is how long it is to be. */
+static int
+open_any(struct creation *creation, uint64_t *ret_size, struct btt_error *error)
+{
+	int r;
+
+	r = backing_open(creation->path, &creation->backing, error);
+	if (r == -ENOENT)
+		return open_new(creation, error);
+	if (r < 0)
+		return r;
+	if ((r = check_existing(creation, error)) < 0)
+		backing_close(&creation->backing);
+	return r;
+}
+
 static int
 open_and_create(struct creation *creation, struct btt_error *error)
 {
-	uint64_t size;
 	int r;
 
 	if ((r = prepare(creation, error)) < 0)
 		return r;
-	r = backing_open(creation->path, &creation->backing, error);
-	if (r == -ENOENT) {
-		if ((r = open_new(creation, &size, error)) < 0)
-			return r;
-	} else {
-		if (r < 0)
-			return r;
-		if ((r = check_existing(creation, &size, error)) < 0)
-			goto out;
-	}
-	if ((r = create(creation, size, error)) == 0)
+	if ((r = open_any(creation, error)) < 0)
+		return r;
+	if ((r = create(creation, error)) == 0)
 		r = backing_keep(&creation->backing, error);
 	if (r == 0)
 		print_summary(creation);
-out:
 	btt_probe_fini(&creation->probe);
 	media_close(creation->media);
 	backing_close(&creation->backing);
