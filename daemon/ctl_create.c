@@ -140,7 +140,7 @@ check_fit(
 
 /* Whole pages, since no byte of a last, partial one could be used. */
 static int
-open_new(struct creation *creation, uint64_t *ret_size, struct btt_error *error)
+open_new(struct creation *creation, struct btt_error *error)
 {
 	uint64_t size;
 	int r;
