@@ -30,11 +30,29 @@
 static _Thread_local _Atomic(sigjmp_buf *) guard
     __attribute__((tls_model("initial-exec")));
 
+/* Where the last guarded fault was, 0 unless it was poison. */
+static _Thread_local _Atomic uintptr_t poison
+    __attribute__((tls_model("initial-exec")));
+
 void
 media_close(struct media *media)
 {
-	if (media != NULL)
-		media->ops->close(media);
+	if (media == NULL)
+		return;
+	media_bad_fini(media);
+	media->ops->close(media);
+}
+
+bool
+media_was_poison(const struct media *media, uint64_t *ret_off)
+{
+	uintptr_t at = atomic_load_explicit(&poison, memory_order_relaxed);
+	uintptr_t base = (uintptr_t)media->base;
+
+	if (at < base || at - base >= media->size)
+		return false;
+	*ret_off = at - base;
+	return true;
 }
 
 bool
@@ -56,8 +74,13 @@ on_sigbus(int signo, siginfo_t *info, void *context)
 
 	(void)context;
 	env = atomic_load_explicit(&guard, memory_order_relaxed);
-	if (env != NULL && is_fault)
+	if (env != NULL && is_fault) {
+		atomic_store_explicit(&poison,
+		    info->si_code == BUS_MCEERR_AR ? (uintptr_t)info->si_addr
+						   : 0,
+		    memory_order_relaxed);
 		siglongjmp(*env, 1);
+	}
 	/*
 	 * Not ours.  A fault happens again when we return, now with nobody in
 	 * the way, so that the core file shows it as it was.

@@ -74,6 +74,10 @@ int media_busy(uint64_t st_dev, uint64_t inode, bool is_block_device,
 int media_backing_check_blocks(const struct media_backing *backing,
     const char *path, struct btt_error *error) BTT_MUST_CHECK;
 
+/* The list of bad ranges, empty at first.  0 or -ENOMEM. */
+int media_bad_init(struct media *media) BTT_MUST_CHECK;
+void media_bad_fini(struct media *media);
+
 /* Note "<what>: <the system's word for r>" and return r. */
 static inline int
 media_system_error(struct btt_error *error, int r, const char *what)

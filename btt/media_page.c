@@ -304,6 +304,12 @@ media_page_new(const struct media_backing *backing, struct media **ret_media,
 	media->size = backing->size;
 	media->granularity = MEDIA_PAGE;
 	media->read_only = backing->read_only;
+	if ((r = media_bad_init(media)) < 0) {
+		(void)munmap(base, backing->size);
+		mutex_fini(&page->sync_lock);
+		free(page);
+		return btt_error_set(error, r, "out of memory");
+	}
 	*ret_media = media;
 	return 0;
 }

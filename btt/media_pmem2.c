@@ -139,6 +139,65 @@ pmem2_close(struct media *media)
 	free(pmem2);
 }
 
+/* What libpmem2 returned as an errno of ours. */
+static int
+system_error_of(int code)
+{
+	return code > PMEM2_E_UNKNOWN ? code : -EIO;
+}
+
+/* libpmem2's iterator over the bad blocks of the backing store. */
+static int
+open_badblocks(struct media_pmem2 *pmem2, struct pmem2_badblock_context **ret)
+{
+	struct pmem2_source *source = NULL;
+	int r;
+
+	r = pmem2_source_from_fd(&source, pmem2->file.backing.fd);
+	if (r < 0)
+		return system_error_of(r);
+	if ((r = pmem2_badblock_context_new(ret, source)) < 0)
+		r = system_error_of(r);
+	(void)pmem2_source_delete(&source); /* cannot fail */
+	return r;
+}
+
+/* Before anybody reads (CP-7).  Media without such a list have none. */
+static int
+load_badblocks(struct media_pmem2 *pmem2)
+{
+	struct pmem2_badblock_context *context = NULL;
+	struct media *media = &pmem2->file.media;
+	struct pmem2_badblock block;
+	int r = 0;
+
+	if (open_badblocks(pmem2, &context) < 0)
+		return 0;
+	while (r == 0 && pmem2_badblock_next(context, &block) == 0) {
+		if (block.offset < media->size &&
+		    block.length <= media->size - block.offset)
+			r = media_add_bad(media, block.offset, block.length);
+	}
+	pmem2_badblock_context_delete(&context);
+	return r;
+}
+
+/* Ask the driver to clear poison; the zeroes that follow are ours. */
+static int
+pmem2_clear_bad(struct media *media, uint64_t off, size_t len)
+{
+	struct pmem2_badblock block = { .offset = off, .length = len };
+	struct pmem2_badblock_context *context = NULL;
+	int r;
+
+	/* No such list: the medium is cleared by being written. */
+	if (open_badblocks(pmem2_of(media), &context) < 0)
+		return 0;
+	r = pmem2_badblock_clear(context, &block);
+	pmem2_badblock_context_delete(&context);
+	return r < 0 ? system_error_of(r) : 0;
+}
+
 const struct media_ops media_pmem2_ops = {
 	.copy = pmem2_copy,
 	.zero = pmem2_zero,
@@ -146,15 +205,16 @@ const struct media_ops media_pmem2_ops = {
 	.store32 = pmem2_store32,
 	.flush = pmem2_flush,
 	.fence = pmem2_fence,
+	.clear_bad = pmem2_clear_bad,
 	.close = pmem2_close,
 };
 
-/* What libpmem2 returned as an errno of ours, with its own words. */
+/* The same, with libpmem2's own words. */
 static int
 pmem2_error(struct btt_error *error, int code)
 {
 	/* Its own codes are far below all of the system's. */
-	int r = code > PMEM2_E_UNKNOWN ? code : -EIO;
+	int r = system_error_of(code);
 
 	if (code == PMEM2_E_NOSUPP || code == PMEM2_E_GRANULARITY_NOT_SUPPORTED)
 		r = -EOPNOTSUPP;
@@ -278,10 +338,17 @@ media_pmem2_new(const struct media_backing *backing, enum media_force force,
 	pmem2->set = pmem2_get_memset_fn(pmem2->map);
 	pmem2->flush = pmem2_get_flush_fn(pmem2->map);
 	pmem2->drain = pmem2_get_drain_fn(pmem2->map);
+	if ((r = media_bad_init(media)) < 0)
+		goto fail;
+	if (force == MEDIA_FORCE_NONE && (r = load_badblocks(pmem2)) < 0) {
+		(void)btt_error_set(error, r, "more bad blocks than we keep");
+		goto fail;
+	}
 	*ret_media = media;
 	return 0;
 
 fail:
+	media_bad_fini(media);
 	pmem2->file.backing.fd = -1; /* the caller's */
 	pmem2_close(media);
 	return r;

@@ -120,6 +120,10 @@ media_ram_new(
 	ram->media.base = bytes;
 	ram->media.size = size;
 	ram->media.granularity = granularity;
+	if (media_bad_init(&ram->media) < 0) {
+		ram_close(&ram->media);
+		return -ENOMEM;
+	}
 	*ret_media = &ram->media;
 	return 0;
 }

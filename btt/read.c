@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "group.h"
 #include "hook.h"
 #include "map.h"
 
@@ -50,6 +51,17 @@ cursor_next(struct cursor *cursor)
 	cursor->premap = 0;
 }
 
+/* Is the block of this entry known not to hold what was written? */
+static bool
+block_is_bad(const struct cursor *at, uint32_t entry)
+{
+	const struct arena *arena = at->arena;
+
+	return media_is_bad(arena->media,
+	    arena_block_off(arena, map_entry_block(entry, at->premap)),
+	    arena->sector_bytes + arena->meta_bytes);
+}
+
 /* Does the entry have content on the medium that a reader looks at? */
 static bool
 has_data(const struct btt *btt, uint32_t entry)
@@ -68,6 +80,8 @@ name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
 		return -EIO;
 	/* Media may have changed since it was checked: look each time. */
 	if (!map_entry_in_range(at->arena, entry, at->premap))
+		return -EIO;
+	if (has_data(btt, entry) && block_is_bad(at, entry))
 		return -EIO;
 	*ret_name = has_data(btt, entry)
 	    ? rtt_name(at->arena->number,
@@ -159,6 +173,66 @@ iov_add_zeroes(struct iovec *iov, int *niov, size_t len)
 	++*niov;
 }
 
+struct mark_job {
+	struct btt *btt;
+	struct cursor at;
+};
+
+/*
+ * Under the map lock, look again: a write may have put the sector elsewhere
+ * since (LN-10).  One whose change is not on the medium yet is left alone.
+ */
+static int
+mark_bad_sector(void *arg)
+{
+	const struct mark_job *job = arg;
+	struct arena *arena = job->at.arena;
+	uint32_t premap = job->at.premap;
+	uint32_t entry = map_read(arena, premap);
+	int r;
+
+	if (entry != map_read_media(arena, premap) ||
+	    !map_entry_in_range(arena, entry, premap) ||
+	    !has_data(job->btt, entry) || !block_is_bad(&job->at, entry))
+		return 0;
+	r = map_store(
+	    arena, premap, MAP_ERROR | map_entry_block(entry, premap));
+	return r < 0 ? r : map_flush(arena, premap, 1);
+}
+
+/*
+ * Sectors of a window whose blocks are bad get E in the map, so that they fail
+ * after the next open too (4.2 of btt-format.md: same block, E only).  Errors
+ * in here change nothing: the read fails anyway.
+ */
+static void
+mark_bad_sectors(struct read_job *job)
+{
+	struct mark_job mark = { .btt = job->btt };
+	struct stripe_range range;
+
+	if (btt_may_write(job->btt) < 0)
+		return;
+	cursor_init(&mark.at, job->btt, job->first);
+	for (unsigned i = 0; i < job->n; i++, cursor_next(&mark.at)) {
+		struct arena *arena = mark.at.arena;
+		uint64_t line = map_line(mark.at.premap);
+		int r;
+
+		if (atomic_load(&arena->failed) < 0)
+			continue;
+		stripe_lock(arena->map_locks, line, line, &range);
+		r = media_try(mark_bad_sector, &mark);
+		stripe_unlock(&range);
+		if (r < 0)
+			return;
+	}
+	if (job->btt->group != NULL)
+		group_note_dirty(job->btt);
+	else
+		(void)media_fence(job->btt->media);
+}
+
 int
 btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
     size_t len, struct iovec *iov, int *ret_niov)
@@ -182,6 +256,8 @@ btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
 	job.n = (unsigned)((skip + len + sector_bytes - 1) / sector_bytes);
 	if ((r = media_try(publish_window, &job)) < 0) {
 		rtt_clear(worker->slot);
+		if (media_knows_bad(btt->media))
+			mark_bad_sectors(&job);
 		return r;
 	}
 
@@ -235,6 +311,21 @@ copy_out(void *arg)
 	return 0;
 }
 
+/* A copy that met poison: remember where, and mark the sector by asking. */
+static void
+note_poison(
+    struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
+{
+	uint64_t at;
+	int niov;
+
+	if (!media_was_poison(btt->media, &at) ||
+	    media_add_bad(btt->media, at, 1) < 0)
+		return;
+	if (btt_read_begin(btt, worker, off, len, worker->iov, &niov) == 0)
+		btt_read_end(btt, worker);
+}
+
 int
 btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
     void *dst)
@@ -259,8 +350,10 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 			rtt_clear(worker->slot);
 		r = media_try(copy_out, &job);
 		btt_read_end(btt, worker);
-		if (r < 0)
+		if (r < 0) {
+			note_poison(btt, worker, off, part);
 			return r;
+		}
 		off += part;
 		len -= part;
 	}

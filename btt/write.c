@@ -103,6 +103,9 @@ load_old(
 			return -EIO;
 		zero = true;
 	}
+	if (!zero &&
+	    media_is_bad(arena->media, arena_block_off(arena, block), bytes))
+		return -EIO;
 	if (zero)
 		memset(job->worker->sector, 0, bytes);
 	else
@@ -159,6 +162,29 @@ wait_for_readers(struct btt *btt, struct btt_worker *worker)
 		    &stats->nreader_wait, 1, memory_order_relaxed);
 }
 
+/*
+ * Blocks that are known to be bad are made good before they are used, while
+ * the lane is ours: nobody else can have put data there (LN-9).
+ */
+static int
+clear_bad_blocks(const struct batch *batch)
+{
+	struct arena *arena = batch->arena;
+	size_t bytes = arena->sector_bytes + arena->meta_bytes;
+	int r = 0;
+
+	if (!media_knows_bad(arena->media))
+		return 0;
+	for (unsigned i = 0; i < batch->nchange && r == 0; i++) {
+		uint64_t off =
+		    arena_block_off(arena, batch->change[i].new_block);
+
+		if (media_is_bad(arena->media, off, bytes))
+			r = media_clear_bad(arena->media, off, bytes);
+	}
+	return r;
+}
+
 static void
 count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
 {
@@ -209,6 +235,8 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(68))
 		return r;
 	wait_for_readers(btt, job->worker);
+	if ((r = clear_bad_blocks(batch)) < 0)
+		return r;
 	if (!compose && !MUTANT(25) && (r = media_try(place_whole, job)) < 0)
 		return r;
 	stripe_lock(batch->arena->map_locks, map_line(first),

@@ -6,7 +6,9 @@ if(BTTFS_SANITIZE MATCHES "thread")
 endif()
 
 get_target_property(hooked_sources btt SOURCES)
-list(FILTER hooked_sources EXCLUDE REGEX "^media")
+# All of the engine, and of its media only what is not a medium.
+list(FILTER hooked_sources EXCLUDE REGEX
+  "^media(|_blocks|_lock|_open|_page|_pmem2|_ram)[.]c$")
 list(TRANSFORM hooked_sources PREPEND ${PROJECT_SOURCE_DIR}/btt/)
 add_library(btt_hooked STATIC ${hooked_sources})
 target_include_directories(btt_hooked PUBLIC

@@ -63,8 +63,12 @@ struct media_ops {
 	int (*store32)(struct media *media, uint64_t off, struct le32 value);
 	int (*flush)(struct media *media, uint64_t off, size_t len);
 	int (*fence)(struct media *media);
+	/* Make known bad units of a range writable; NULL: writing does it. */
+	int (*clear_bad)(struct media *media, uint64_t off, size_t len);
 	void (*close)(struct media *media);
 };
+
+struct media_bad;
 
 /*
  * First member of each implementation.  Keys: I immutable after open,
@@ -77,6 +81,7 @@ struct media {
 	enum media_granularity granularity; /* [I] */
 	bool read_only;                     /* [I] changes return -EROFS */
 	_Atomic int failed; /* [a] first failed fence, negative errno, sticky */
+	struct media_bad *bad; /* [I] known bad ranges; NULL: cannot be known */
 };
 
 /* Which granularity to use; tests force one (DESIGN.md 5.1). */
@@ -152,6 +157,37 @@ void media_close(struct media *media);
  */
 int media_try(int (*fn)(void *arg), void *arg) BTT_MUST_CHECK;
 int media_install_sigbus(void) BTT_MUST_CHECK;
+
+/*
+ * Bad ranges: what the medium itself reports when it is opened (libpmem2's
+ * list, on media that have one), what turned out to be poisoned, and what a
+ * test says.  Counted in units of 512 bytes, of which a list has room for 256
+ * runs.
+ *
+ * media_is_bad costs a load or two while no range is known.
+ * media_add_bad: -ENOTSUP for media that cannot know, -ENOSPC if the list is
+ * full.
+ * media_clear_bad: the range is overwritten with zeroes, durably, and good
+ * again (btt-format.md 4.4); its content is lost, so the caller owns it.
+ * -EIO where a bad unit reaches over an end of the range.
+ */
+bool media_knows_bad(const struct media *media);
+bool media_is_bad_listed(const struct media *media, uint64_t off, size_t len);
+int media_add_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
+int media_clear_bad(struct media *media, uint64_t off, size_t len)
+    BTT_MUST_CHECK;
+
+static inline bool
+media_is_bad(const struct media *media, uint64_t off, size_t len)
+{
+	return media_knows_bad(media) && media_is_bad_listed(media, off, len);
+}
+
+/*
+ * Was the last -EIO of media_try in this thread a memory error (poison), and
+ * not a page that is gone?  Then *ret_off is where, if it was on this medium.
+ */
+bool media_was_poison(const struct media *media, uint64_t *ret_off);
 
 static inline int
 media_copy(struct media *media, uint64_t off, const void *src, size_t len)
