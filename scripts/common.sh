@@ -73,11 +73,13 @@ install_packages() {
 	}
 }
 
-# build_preset PRESET [TARGET...]: quiet unless it fails.
+# build_preset PRESET [TARGET...]: quiet unless it fails.  With tests or without
+# is said each time: the same directory serves both.
+with_tests=ON
 build_preset() {
 	local preset=$1 log=$top/build/$1.log
 	shift
-	if ! (cd "$top" && cmake --preset "$preset" &&
+	if ! (cd "$top" && cmake --preset "$preset" "-DBUILD_TESTING=$with_tests" &&
 	    cmake --build --preset "$preset" ${1:+--target "$@"}) \
 	    >"$log" 2>&1; then
 		tail -n 50 "$log" >&2
