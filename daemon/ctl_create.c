@@ -345,9 +345,9 @@ create(struct creation *creation, struct btt_error *error)
 	return btt_probe(creation->media, &creation->probe, error);
 }
 
-/* What is there, or else a new file; ret_size is how long it is to be. */
+/* What is there, or else a new file. */
 static int
-open_any(struct creation *creation, uint64_t *ret_size, struct btt_error *error)
+open_any(struct creation *creation, struct btt_error *error)
 {
 	int r;
 
