@@ -7,3 +7,7 @@ bttfs_e2e_test(e2e-powercut test-powercut.sh 3 LABELS e2e)
 bttfs_e2e_test(e2e-powercut-many test-powercut.sh 50
   LABELS e2e slow TIMEOUT 7200)
 bttfs_e2e_test(e2e-faults test-faults.sh LABELS e2e TIMEOUT 700)
+bttfs_e2e_test(e2e-powercut-vm test-powercut-vm.sh 3
+  LABELS kernel TIMEOUT 900)
+bttfs_e2e_test(e2e-powercut-vm-many test-powercut-vm.sh 50
+  LABELS kernel slow TIMEOUT 7200)
