@@ -8,6 +8,7 @@
  */
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <mntent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -24,12 +25,34 @@ static const struct media_options to_write;
 static const struct media_options to_read = { .read_only = true };
 static const struct media_options sparse = { .allow_sparse = true };
 
+/*
+ * A copy of all mounts would keep those of others busy while we run: let go of
+ * what is on devices and of FUSE.
+ */
+static void
+forget_foreign_mounts(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+
+	while (mounts != NULL && (entry = getmntent(mounts)) != NULL) {
+		if (strncmp(entry->mnt_fsname, "/dev/loop", 9) == 0 ||
+		    strncmp(entry->mnt_type, "fuse", 4) == 0)
+			(void)umount2(entry->mnt_dir, MNT_DETACH);
+	}
+	if (mounts != NULL)
+		endmntent(mounts);
+}
+
 /* From here on mounts are seen by this process and its children only. */
 static bool
 enter_namespace(void)
 {
-	return unshare(CLONE_NEWNS) == 0 &&
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return false;
+	forget_foreign_mounts();
+	return true;
 }
 
 static void
@@ -372,8 +395,8 @@ mount_btrfs(void)
 	char command[600];
 
 	file_make(image, UINT64_C(256) << 20, true);
-	snprintf(command, sizeof(command),
-	    "mkfs.btrfs -q -f %s >/dev/null 2>&1", image);
+	snprintf(
+	    command, sizeof(command), "mkfs.btrfs -q -f %s >/dev/null", image);
 	ck_assert_int_eq(system(command), 0);
 	loop = loop_attach(image, false);
 	dir = mount_at("btrfs mount", loop.path, "btrfs", "");
