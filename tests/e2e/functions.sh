@@ -230,11 +230,13 @@ kill_child() {
 	wait "$1" 2>/dev/null
 }
 
-# background LOG COMMAND...: start it; child is its number.
+# background LOG COMMAND...: start it; child is its number.  The log is empty
+# from the start: nobody must take what an earlier child said for this one's.
 child=
 background() {
 	local log=$1
 	shift
+	: >"$log"
 	"$@" >"$log" 2>&1 &
 	child=$!
 	defer kill_child "$child"
