@@ -19,6 +19,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "size.h"
+#include "system_error.h"
 
 /* What one call is asked to do between two looks at the progress. */
 #define STEP_ALLOCATE (UINT64_C(1) << 30)
@@ -213,7 +214,8 @@ check_room(
 	uint64_t free_bytes, missing;
 
 	if (fstat(backing->fd, &st) < 0 || fstatvfs(backing->fd, &fs) < 0)
-		return btt_error_set(error, -errno, "%s", strerror(errno));
+		return btt_error_set(
+		    error, -errno, "%s", system_error_text(-errno));
 	/* Some file systems do not say how large they are. */
 	if (fs.f_blocks == 0)
 		return 0;
@@ -280,18 +282,18 @@ make_file_zero(struct backing *backing, uint64_t size,
 		return r;
 	if ((r = wipe(backing)) < 0)
 		return btt_error_set(
-		    error, r, "cannot be written: %s", strerror(-r));
+		    error, r, "cannot be written: %s", system_error_text(r));
 	if (ftruncate(backing->fd, (off_t)size) < 0)
 		return btt_error_set(error, -errno,
 		    "cannot be made %ju bytes long: %s", (uintmax_t)size,
-		    strerror(errno));
+		    system_error_text(-errno));
 	backing->size = size;
 	*ret_method = "left sparse";
 	if (end > 0 &&
 	    (r = zero_all(
 		 backing->fd, end, methods, options->progress, ret_method)) < 0)
 		return btt_error_set(
-		    error, r, "cannot be allocated: %s", strerror(-r));
+		    error, r, "cannot be allocated: %s", system_error_text(r));
 	return 0;
 }
 
@@ -310,7 +312,7 @@ make_device_zero(struct backing *backing, uint64_t size,
 	    (r = zero_all(backing->fd, size, block_device, options->progress,
 		 ret_method)) < 0)
 		return btt_error_set(
-		    error, r, "cannot be zeroed: %s", strerror(-r));
+		    error, r, "cannot be zeroed: %s", system_error_text(r));
 	return 0;
 }
 
@@ -334,7 +336,8 @@ backing_make_zero(struct backing *backing, uint64_t size,
 	 * show what lies in their block, and that must not be old data.
 	 */
 	if (fsync(backing->fd) < 0)
-		return btt_error_set(error, -errno, "%s", strerror(errno));
+		return btt_error_set(
+		    error, -errno, "%s", system_error_text(-errno));
 	return 0;
 }
 
@@ -480,7 +483,7 @@ backing_keep(struct backing *backing, struct btt_error *error)
 
 	if (backing->is_new && (r = sync_directory(backing->path)) < 0)
 		return btt_error_set(error, r,
-		    "its directory cannot be synced: %s", strerror(-r));
+		    "its directory cannot be synced: %s", system_error_text(r));
 	backing->is_kept = true;
 	interrupt_keep();
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "system_error.h"
 
 int
 ctl_exit_status(int r)
@@ -19,14 +20,14 @@ ctl_fail(const char *path, int r, const struct btt_error *error)
 {
 	warnx("%s: %s", path,
 	    error != NULL && error->text[0] != '\0' ? error->text
-						    : strerror(-r));
+						    : system_error_text(r));
 	return ctl_exit_status(r);
 }
 
 void
 ctl_die_of_memory(void)
 {
-	errx(ctl_exit_status(-ENOMEM), "%s", strerror(ENOMEM));
+	errx(ctl_exit_status(-ENOMEM), "%s", system_error_text(-ENOMEM));
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "occupant.h"
 #include "size.h"
+#include "system_error.h"
 
 #define END_BYTES (UINT64_C(1) << 20)
 /* Between the ends: enough that a file of data is not taken for empty. */
@@ -143,7 +144,7 @@ find_bytes(int fd, uint64_t off, size_t len, uint8_t *buffer, bool *ret_found,
 		if (n < 0)
 			return btt_error_set(error, -errno,
 			    "cannot read it at %ju: %s", (uintmax_t)(off + got),
-			    strerror(errno));
+			    system_error_text(-errno));
 		if (n == 0)
 			break;
 	}

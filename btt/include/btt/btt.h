@@ -39,12 +39,12 @@ struct btt_worker_pool;
 #define BTT_WORKER_MAX 256u
 
 /* Returns: 0; -EINVAL unless 1 <= nworker <= BTT_WORKER_MAX; -ENOMEM. */
-int btt_worker_pool_new(unsigned nworker,
-    struct btt_worker_pool **ret_pool) BTT_MUST_CHECK;
+int btt_worker_pool_new(unsigned nworker, struct btt_worker_pool **ret_pool)
+    BTT_MUST_CHECK;
 /* All devices that were opened with it must be closed.  NULL is fine. */
 void btt_worker_pool_free(struct btt_worker_pool *pool);
-struct btt_worker *btt_worker_pool_get(struct btt_worker_pool *pool,
-    unsigned index);
+struct btt_worker *
+btt_worker_pool_get(struct btt_worker_pool *pool, unsigned index);
 
 /* When a write is safe from power loss (P2). */
 enum btt_durability {
@@ -56,7 +56,7 @@ enum btt_durability {
 struct btt_open_options {
 	bool read_only; /* never writes; recovery happens in memory only */
 	enum btt_durability durability;
-	unsigned nlane; /* 0: chosen; tests choose */
+	unsigned nlane;        /* 0: chosen; tests choose */
 	btt_report_fn *report; /* what open noticed; may be NULL */
 	void *report_arg;
 };
@@ -85,21 +85,21 @@ int btt_close(struct btt *btt);
 /* Immutable after open. */
 struct btt_geometry_info {
 	enum btt_layout layout;
-	uint64_t size_bytes;   /* nsector * sector_bytes */
+	uint64_t size_bytes; /* nsector * sector_bytes */
 	uint64_t nsector;
 	uint32_t sector_bytes; /* that the user sees, without metadata */
 	uint32_t external_lbasize;
 	uint32_t narena;
 	uint32_t nlane;
-	uint32_t nfree; /* of the first arena */
+	uint32_t nfree;                 /* of the first arena */
 	enum btt_durability durability; /* never DEFAULT */
 	enum media_granularity granularity;
 	bool read_only;
 	uint8_t uuid[BTT_UUID_BYTES];
 	uint64_t nrecovered; /* writes that open completed */
 };
-void btt_get_geometry(const struct btt *btt,
-    struct btt_geometry_info *ret_geometry);
+void
+btt_get_geometry(const struct btt *btt, struct btt_geometry_info *ret_geometry);
 
 /*
  * Why writes are refused: 0 if they are not, else the negative errno of the
@@ -170,10 +170,10 @@ int btt_seek_hole(struct btt *btt, struct btt_worker *worker, uint64_t off,
 
 /* Counters since open; cheap to read, never reset, not a snapshot. */
 struct btt_stats {
-	uint64_t nfence;     /* fences or syncs for writes and flushes */
-	uint64_t nbatch;     /* sets of three of them */
+	uint64_t nfence; /* fences or syncs for writes and flushes */
+	uint64_t nbatch; /* sets of three of them */
 	uint64_t nsector_written;
-	uint64_t nlane_wait; /* a writer slept for a lane */
+	uint64_t nlane_wait;   /* a writer slept for a lane */
 	uint64_t nreader_wait; /* a writer waited for a reader of its block */
 };
 void btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats);

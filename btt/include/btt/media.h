@@ -174,8 +174,8 @@ int media_install_sigbus(void) BTT_MUST_CHECK;
 bool media_knows_bad(const struct media *media);
 bool media_is_bad_listed(const struct media *media, uint64_t off, size_t len);
 int media_add_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
-int media_clear_bad(struct media *media, uint64_t off, size_t len)
-    BTT_MUST_CHECK;
+int
+media_clear_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 
 static inline bool
 media_is_bad(const struct media *media, uint64_t off, size_t len)
