@@ -11,3 +11,6 @@ bttfs_e2e_test(e2e-powercut-vm test-powercut-vm.sh 3
   LABELS kernel TIMEOUT 900)
 bttfs_e2e_test(e2e-powercut-vm-many test-powercut-vm.sh 50
   LABELS kernel slow TIMEOUT 7200)
+bttfs_e2e_test(e2e-kill-fio test-kill-fio.sh 2 LABELS e2e)
+bttfs_e2e_test(e2e-kill-fio-many test-kill-fio.sh 50
+  LABELS e2e slow TIMEOUT 7200)

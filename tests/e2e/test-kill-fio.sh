@@ -42,8 +42,6 @@ round() {
 	mount_bttfs "$image" "$mnt" "$options"
 	if fio_job --verify_state_load=1 --verify_only=1 --verify_fatal=1; then
 		ok
-		check "$what: fio verified nothing" \
-		    grep -qE 'issued rwts: total=[1-9]' "$work/fio.out"
 		verified=$((verified + $(sed -n \
 		    's/.*issued rwts: total=\([0-9]*\),.*/\1/p' "$work/fio.out")))
 	else
@@ -67,7 +65,9 @@ try() {
 		round "$options, round $number" "$options" "$@"
 		[ "$nfail" -eq 0 ] || die "stopped"
 	done
+	# A single round may verify none: fio had just begun to write all anew.
 	note "$verified blocks verified"
+	check "$options: fio verified nothing" test "$verified" -gt 0
 }
 
 try "$shm" granularity=cacheline,durability=write
