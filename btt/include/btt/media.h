@@ -150,7 +150,7 @@ void media_close(struct media *media);
  * anywhere in the thread while it runs), unwind it and return -EIO, else
  * return what it returned.  fn must not hold or take locks across the access
  * that faults unless its caller releases them after an error; it must leave
- * nothing allocated.  Does not nest.  Costs about 8 ns.
+ * nothing allocated.  Does not nest.  Costs about 5 ns.
  *
  * The process must have called media_install_sigbus() once; a SIGBUS that is
  * raised outside of media_try() ends the process as it would without us.
