@@ -16,9 +16,15 @@ step() {
 	printf '\n%s== %s%s\n' "$bold" "$*" "$plain"
 }
 
-# What is run, as one would type it.
+# show COMMAND...: run it, and say so as one would type it.
 show() {
-	printf '%s$ %s%s\n' "$bold" "$*" "$plain"
+	local words=$*
+	if [ "$(id -u)" -eq 0 ]; then
+		words=${words#as_root }
+	else
+		words=${words/#as_root /sudo }
+	fi
+	printf '%s$ %s%s\n' "$bold" "$words" "$plain"
 	"$@"
 }
 
@@ -31,7 +37,8 @@ as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null; then
-		sudo "$@"
+		# sudo has a path of its own.
+		sudo env PATH="$PATH" "$@"
 	else
 		give_up "this needs root, or sudo: $*"
 	fi
