@@ -174,15 +174,21 @@ load_badblocks(struct media_pmem2 *pmem2)
 	if (open_badblocks(pmem2, &context) < 0)
 		return 0;
 	while (r == 0 && pmem2_badblock_next(context, &block) == 0) {
-		if (block.offset < media->size &&
-		    block.length <= media->size - block.offset)
-			r = media_add_bad(media, block.offset, block.length);
+		if (block.offset >= media->size)
+			continue;
+		if (block.length > media->size - block.offset)
+			block.length = media->size - block.offset;
+		r = media_add_bad(media, block.offset, block.length);
 	}
 	pmem2_badblock_context_delete(&context);
 	return r;
 }
 
-/* Ask the driver to clear poison; the zeroes that follow are ours. */
+/*
+ * Ask the driver to clear poison; the zeroes that follow are ours.  This
+ * allocates and asks the system, on the path of a write: of one to a block
+ * that is bad, which there is once for each.
+ */
 static int
 pmem2_clear_bad(struct media *media, uint64_t off, size_t len)
 {
