@@ -166,9 +166,10 @@ forget() {
 # A request that is never answered makes whoever asked unkillable, and with it
 # this clean-up; abort the connection then.
 abort_connections() {
-	local minor
-	trap 'kill $!; exit' TERM
+	local minor sleeper=
+	trap '[ -z "$sleeper" ] || kill "$sleeper"; exit' TERM
 	sleep 30 &
+	sleeper=$!
 	wait
 	for minor; do
 		echo 1 >"/sys/fs/fuse/connections/$minor/abort"
@@ -187,7 +188,7 @@ cleanup() {
 		eval "${deferred[i]}"
 	done
 	if [ -n "$rescue" ]; then
-		kill "$rescue" 2>/dev/null
+		! is_running "$rescue" || kill "$rescue"
 	fi
 	exit "$status"
 }
@@ -213,20 +214,21 @@ make_work
 
 # --- Processes ---------------------------------------------------------------
 
-# A child that has ended but was not waited for does not run.
+# is_running PID: a child of ours?  The shell knows; the system does not, since
+# the number of a child that has ended is free for others at once.
 is_running() {
-	local stat
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-	stat=${stat##*) }
-	[ "${stat%% *}" != Z ]
+	local pid
+	for pid in $(jobs -r -p); do
+		[ "$pid" != "$1" ] || return 0
+	done
+	return 1
 }
 has_ended() {
 	! is_running "$1"
 }
 
-# kill_child PID: a child of ours, so that the number is still its own.
 kill_child() {
-	kill -KILL "$1" 2>/dev/null
+	! is_running "$1" || kill -KILL "$1"
 	wait "$1" 2>/dev/null
 }
 
@@ -247,7 +249,7 @@ child_status=
 end_of() {
 	if ! wait_for "$1" has_ended "$2"; then
 		fail "process $2 did not end within $1 s"
-		kill -KILL "$2"
+		! is_running "$2" || kill -KILL "$2"
 	fi
 	wait "$2"
 	child_status=$?
@@ -349,6 +351,7 @@ umount_bttfs() {
 # before umount_dead.
 kill_bttfs() {
 	local pid=${daemons[$1]}
+	is_running "$pid" || die "bttfs has ended before it was killed"
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null
 	forget kill_child "$pid"
