@@ -234,9 +234,35 @@ erase_block(struct creation *creation, uint64_t off)
 	return put(creation, off, NULL, BTT_INFO_BYTES);
 }
 
-/* Both copies of the info block of an arena at off. */
+/*
+ * Erase both copies of the info block that a BTT on the medium starts with,
+ * and nothing else: what has an info block there in one layout has sectors, a
+ * map or a log there in another, which must not go while it is still found.
+ *
+ * Returns 1 if there was one, 0 if there is none, or an error.
+ */
 static int
-erase_arena(struct creation *creation, uint64_t off)
+erase_found(struct creation *creation)
+{
+	struct btt_arena_place first;
+	struct btt_probe probe;
+	int r;
+
+	if (btt_probe(creation->media, &probe, NULL) < 0)
+		return 0;
+	first = probe.arena[0];
+	btt_probe_fini(&probe);
+	if ((r = erase_block(creation, first.off)) < 0 ||
+	    (r = erase_block(creation, first.off + first.info.info2off)) < 0)
+		return r;
+	if (!MUTANT(70) && (r = fence(creation)) < 0)
+		return r;
+	return 1;
+}
+
+/* Every place where probe may look for the info block of an arena at off. */
+static int
+erase_places(struct creation *creation, uint64_t off)
 {
 	uint64_t place[PROBE_NBACKUP];
 	int r;
@@ -250,27 +276,29 @@ erase_arena(struct creation *creation, uint64_t off)
 }
 
 /*
- * An old BTT must not be found while its map and log are half new, nor one be
- * made of the last arenas of an old one and the first ones of ours: erase what
- * probe looks at, for every layout.
+ * An old BTT must not be found while its map and log are half new, nor come
+ * back some day when ours is damaged.
  */
 static int
 erase_old(struct creation *creation)
 {
 	static const uint64_t starts[] = { 0, BTT_V11_OFFSET, BTT_POOL_OFFSET };
+	const size_t nstart = sizeof(starts) / sizeof(starts[0]);
 	int r;
 
-	/*
-	 * Each fenced before the next: where the one layout has its info block
-	 * another has data, which must not go while that other is still found.
-	 */
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if ((r = erase_arena(creation, starts[i])) < 0 ||
-		    (!MUTANT(70) && (r = fence(creation)) < 0))
+	/* Under what is found lies what was left over: one each at most. */
+	for (size_t i = 0; i < nstart; i++) {
+		if ((r = erase_found(creation)) < 0)
+			return r;
+		if (r == 0)
+			break;
+	}
+	for (size_t i = 0; i < nstart; i++) {
+		if ((r = erase_places(creation, starts[i])) < 0)
 			return r;
 	}
 	for (uint32_t i = 1; i < creation->plan->narena; i++) {
-		r = erase_arena(creation, plan_arena_off(creation->plan, i));
+		r = erase_places(creation, plan_arena_off(creation->plan, i));
 		if (r < 0)
 			return r;
 	}
