@@ -284,6 +284,20 @@ START_TEST(check__goes_through_all_arenas)
 }
 END_TEST
 
+/* A whole arena behind the last one is more than rounding. */
+START_TEST(tail__of_a_lost_arena_is_a_note)
+{
+	media_close(&fake->media);
+	fake = two_arenas();
+	ck_assert_int_eq(btt_info_decode(fake->bytes, &info), BTT_INFO_VALID);
+	info.nextoff = 0;
+	image_put_info(fake, 0, &info);
+	image_put_info(fake, info.info2off, &info);
+	ck_assert_check("tail", 0);
+	assert_at("tail", BTT_NO_ENTRY, BTT_ARENA_MAX_BYTES, "67108864 bytes");
+}
+END_TEST
+
 /* The arenas in front of the damage are checked all the same. */
 START_TEST(info__lost_later_arena_is_a_finding)
 {
@@ -365,6 +379,7 @@ check_suite(void)
 	tcase_add_test(tc, tail__is_a_note);
 	tcase_add_test(tc, check__without_a_btt_fails_as_probe_does);
 	tcase_add_test(tc, check__goes_through_all_arenas);
+	tcase_add_test(tc, tail__of_a_lost_arena_is_a_note);
 	tcase_add_test(tc, info__lost_later_arena_is_a_finding);
 	tcase_add_test(tc, check__of_a_medium_that_fails_is_eio);
 	suite_add_tcase(suite, tc);

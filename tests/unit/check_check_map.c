@@ -34,6 +34,31 @@ START_TEST(log_layout__names_the_pair)
 }
 END_TEST
 
+/* What most pairs do is the log's layout. */
+START_TEST(log_layout__is_that_of_the_majority)
+{
+	for (uint32_t i = 7; i < 10; i++) {
+		image_put_log(fake, &info, i, 2,
+		    LOG_ENTRY(50 + i, 50 + i, NSECTOR + i, 2));
+		image_put_map(fake, &info, 50 + i, NORMAL(NSECTOR + i));
+	}
+	write_sector(1, 40);
+	ck_assert_check("log-pad log-layout", 1);
+	assert_at("log-layout", 1, log_off(1), "slots 0 1");
+}
+END_TEST
+
+/* Only the second entry is left: nothing says that it is the newer one. */
+START_TEST(log_layout__without_a_first_entry_has_no_block)
+{
+	write_sector(1, 40);
+	image_put_log(fake, &info, 1, 0, LOG_ENTRY(0, 0, 0, 0));
+	ck_assert_check("log-layout bitmap", 2);
+	assert_at("log-layout", 1, log_off(1), "slots 1");
+	assert_at("bitmap", BTT_NO_ENTRY, block_off(40), "block 40");
+}
+END_TEST
+
 /* The kernel opens this one, and takes block 0 from under sector 0. */
 START_TEST(log_layout__refuses_an_empty_pair)
 {
@@ -209,6 +234,17 @@ START_TEST(bitmap__names_both_owners)
 }
 END_TEST
 
+/* Owners are those after recovery, at the second look too. */
+START_TEST(bitmap__counts_entries_as_recovery_leaves_them)
+{
+	image_put_log(fake, &info, 7, 1, LOG_ENTRY(100, 100, NSECTOR + 7, 2));
+	image_put_map(fake, &info, 200, NORMAL(NSECTOR + 7));
+	ck_assert_check("log-map bitmap", 2);
+	assert_at("bitmap", 200, map_off(200),
+	    "block 3836 is owned by map entry 100 and by map entry 200");
+}
+END_TEST
+
 START_TEST(bitmap__counts_every_owner_beyond_the_first)
 {
 	for (uint32_t i = 100; i < 110; i++)
@@ -359,6 +395,8 @@ check_map_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, log__old_layout_is_a_note_and_read_right);
 	tcase_add_test(tc, log_layout__names_the_pair);
+	tcase_add_test(tc, log_layout__is_that_of_the_majority);
+	tcase_add_test(tc, log_layout__without_a_first_entry_has_no_block);
 	tcase_add_test(tc, log_layout__refuses_an_empty_pair);
 	tcase_add_test(tc, log_seq__is_found_in_every_form);
 	tcase_add_test(tc, log_range__names_the_field);
@@ -370,6 +408,7 @@ check_map_suite(void)
 	tcase_add_test(tc, log_map__ignores_old_records);
 	tcase_add_test(tc, map_range__names_the_entry);
 	tcase_add_test(tc, bitmap__names_both_owners);
+	tcase_add_test(tc, bitmap__counts_entries_as_recovery_leaves_them);
 	tcase_add_test(tc, bitmap__counts_every_owner_beyond_the_first);
 	tcase_add_test(tc, map__states_are_counted_and_own_blocks);
 	tcase_add_test(tc, map_bits__of_an_initial_entry_are_a_note);

@@ -39,6 +39,19 @@ static const struct {
 	{ BTT_LAYOUT_V20, 4224, 256 },
 };
 
+/* The log area is rounded up; no pair is behind the last. */
+static void
+assert_zero_behind_log(
+    const struct media_fake *fake, const struct btt_arena_place *place)
+{
+	const uint64_t end = place->off + place->info.info2off;
+	uint64_t off = place->off + place->info.logoff +
+	    (uint64_t)place->info.nfree * FLOG_GROUP_BYTES;
+
+	for (; off < end; off++)
+		ck_assert_uint_eq(fake->bytes[off], 0);
+}
+
 /* What is made is found, has no findings, and holds what was announced. */
 START_TEST(create__makes_what_check_finds_clean)
 {
@@ -68,6 +81,7 @@ START_TEST(create__makes_what_check_finds_clean)
 	ck_assert_uint_eq(probe.arena[0].info.external_nlba, nsector);
 	ck_assert_mem_eq(
 	    probe.arena[0].info.uuid, image_uuid, sizeof(image_uuid));
+	assert_zero_behind_log(fake, &probe.arena[0]);
 	btt_probe_fini(&probe);
 	ck_assert_int_eq(findings_of(fake, &findings), 0);
 	ck_assert_findings(&findings, "", 0);
@@ -169,20 +183,41 @@ START_TEST(create__of_a_read_only_medium_is_erofs)
 
 	fake->media.read_only = true;
 	ck_assert_int_eq(btt_create(&fake->media, &options, &error), -EROFS);
+	ck_assert_str_eq(error.text, "medium is read-only");
 	ck_assert_uint_eq(fake->nop, 0);
 	media_close(&fake->media);
 }
 END_TEST
 
-/* An older BTT: other UUID, other layout, map and log full of strange bytes. */
+/* Long enough for a backup in front of a label area to be thinkable. */
+#define OLD_BYTES (IMAGE_BYTES + 2 * 131072)
+
+/*
+ * An older BTT: another UUID, another log, every sector written once, so that
+ * nothing of it is what a new one has in the same place.
+ */
 static struct media_fake *
 old_image(enum btt_layout layout)
 {
+	const uint64_t start = layout == BTT_LAYOUT_V11 ? BTT_V11_OFFSET : 0;
 	struct btt_create_options options = image_options(layout, 4096);
-	struct media_fake *fake = fake_new(IMAGE_BYTES);
+	struct media_fake *fake = fake_new(OLD_BYTES);
+	struct btt_info info;
 
 	memcpy(options.uuid, old_uuid, sizeof(options.uuid));
+	options.nfree = 300;
 	image_create(fake, &options);
+	ck_assert_int_eq(
+	    btt_info_decode(fake->bytes + start, &info), BTT_INFO_VALID);
+	for (uint32_t i = 0; i < info.external_nlba; i++) {
+		struct le32 entry =
+		    le32_encode(MAP_NORMAL | (info.external_nlba - 1 - i));
+
+		memcpy(fake->bytes + start + info.mapoff + 4ull * i, &entry,
+		    sizeof(entry));
+	}
+	memset(fake->bytes + start + info.dataoff, 0xda,
+	    info.mapoff - info.dataoff);
 	fake_forget(fake);
 	return fake;
 }
@@ -274,15 +309,25 @@ coin(struct cut *cut)
 	return cut->random >> 63;
 }
 
-/* Lines of an operation; bias 0: none, 1: some, 2: all. */
+/* How much of what was not fenced yet the cut lets through. */
+enum fate {
+	FATE_NOTHING,
+	FATE_ALL,
+	FATE_SOME_LINES,
+	FATE_SOME_OPERATIONS,
+};
+
 static void
-apply_lines(struct cut *cut, const struct fake_op *op, int bias)
+apply_fate(struct cut *cut, const struct fake_op *op, enum fate fate)
 {
+	if (fate == FATE_SOME_OPERATIONS)
+		fate = coin(cut) ? FATE_ALL : FATE_NOTHING;
 	for (size_t at = 0; at < op->len; at += 64) {
 		size_t len = op->len - at < 64 ? op->len - at : 64;
 		uint8_t *to = cut->after->bytes + op->off + at;
 
-		if (bias == 0 || (bias == 1 && !coin(cut)))
+		if (fate == FATE_NOTHING ||
+		    (fate == FATE_SOME_LINES && !coin(cut)))
 			continue;
 		if (op->kind == FAKE_ZERO)
 			memset(to, 0, len);
@@ -309,22 +354,34 @@ fence_after(const struct media_fake *fake, unsigned i)
 }
 
 static void
-make_cut(struct cut *cut, const uint8_t *before, unsigned at, int bias)
+make_cut(struct cut *cut, const uint8_t *before, unsigned at, enum fate fate)
 {
 	const struct media_fake *fake = cut->fake;
 	unsigned fence = fence_before(fake, at);
 
-	memcpy(cut->after->bytes, before, IMAGE_BYTES);
+	memcpy(cut->after->bytes, before, OLD_BYTES);
 	for (unsigned i = 0; i < fence; i++)
 		fake_apply(&fake->op[i], cut->after->bytes);
-	for (unsigned i = fence; i < fence_after(fake, at); i++)
-		apply_lines(cut, &fake->op[i], i < at ? 2 : bias);
+	for (unsigned i = fence; i <= at; i++)
+		apply_fate(cut, &fake->op[i], fate);
+}
+
+/* The data of an old BTT that is still found: all there. */
+static void
+assert_old_data(const struct media_fake *fake, const struct btt_arena_place *at)
+{
+	const uint8_t *data = fake->bytes + at->off + at->info.dataoff;
+
+	ck_assert_uint_eq(data[0], 0xda);
+	ck_assert_msg(
+	    memcmp(data, data + 1, at->info.mapoff - at->info.dataoff - 1) == 0,
+	    "the old BTT is found, but not its data");
 }
 
 /*
  * The states between two crashes of one creation: the old BTT, whole, until
- * the fence after its erasure; then nothing; and as soon as anything of the new one is
- * found, all of it is there.
+ * its info blocks are gone; then nothing; and as soon as anything of the new
+ * one is found, all of it is there.
  */
 static void
 assert_old_or_none_or_new(struct cut *cut, unsigned at, unsigned first_fence)
@@ -332,15 +389,15 @@ assert_old_or_none_or_new(struct cut *cut, unsigned at, unsigned first_fence)
 	static struct findings findings;
 	struct btt_error error = { "" };
 	struct btt_probe probe;
-	bool is_old;
 
 	if (btt_probe(&cut->after->media, &probe, &error) < 0)
 		return;
-	is_old =
-	    memcmp(probe.arena[0].info.uuid, old_uuid, sizeof(old_uuid)) == 0;
+	if (memcmp(probe.arena[0].info.uuid, old_uuid, sizeof(old_uuid)) == 0) {
+		ck_assert_msg(at <= first_fence,
+		    "the old BTT is found after operation %u", at);
+		assert_old_data(cut->after, &probe.arena[0]);
+	}
 	btt_probe_fini(&probe);
-	ck_assert_msg(!is_old || at <= first_fence,
-	    "the old BTT is found after operation %u", at);
 	ck_assert_int_eq(findings_of(cut->after, &findings), 0);
 	for (size_t i = 0; i < findings.n; i++) {
 		const struct btt_finding *finding = &findings.finding[i];
@@ -367,14 +424,14 @@ START_TEST(create__leaves_no_half_a_btt_at_a_power_cut)
 	const uint64_t start = to == BTT_LAYOUT_V11 ? BTT_V11_OFFSET : 0;
 	struct btt_create_options options = image_options(to, 4096);
 	struct media_fake *fake = old_image(from);
-	struct cut cut = { .fake = fake, .after = fake_new(IMAGE_BYTES) };
-	uint8_t *before = malloc(IMAGE_BYTES);
+	struct cut cut = { .fake = fake, .after = fake_new(OLD_BYTES) };
+	uint8_t *before = malloc(OLD_BYTES);
 	unsigned first_fence;
 	unsigned last_fence;
 
 	ck_assert_ptr_nonnull(before);
 	cut.random = (uint64_t)_i + 1;
-	memcpy(before, fake->bytes, IMAGE_BYTES);
+	memcpy(before, fake->bytes, OLD_BYTES);
 	options.medium_is_zero = false;
 	fake->remember = true;
 	image_create(fake, &options);
@@ -385,10 +442,12 @@ START_TEST(create__leaves_no_half_a_btt_at_a_power_cut)
 		first_fence = fence_after(fake, first_fence + 1);
 	last_fence = fence_before(fake, fake->nop - 1);
 	for (unsigned at = 0; at < fake->nop; at++) {
-		for (int trial = 0; trial < 6; trial++) {
-			int bias = trial < 4 ? 1 : trial == 4 ? 0 : 2;
+		for (int trial = 0; trial < 14; trial++) {
+			enum fate fate = trial < 2 ? (enum fate)trial
+			    : trial < 6            ? FATE_SOME_LINES
+						   : FATE_SOME_OPERATIONS;
 
-			make_cut(&cut, before, at, bias);
+			make_cut(&cut, before, at, fate);
 			assert_old_or_none_or_new(&cut, at, first_fence);
 			if (at < last_fence)
 				ck_assert(!has_valid_primary(cut.after, start));
@@ -482,6 +541,49 @@ START_TEST(create__makes_several_arenas)
 }
 END_TEST
 
+/* Whatever is left of old arenas is gone before anything new is written. */
+START_TEST(create__erases_the_info_blocks_of_all_arenas_first)
+{
+	const uint64_t last = 2 * BTT_ARENA_MAX_BYTES;
+	struct btt_create_options options =
+	    image_options(BTT_LAYOUT_V20, 65536);
+	struct media_fake *fake = fake_new(last + (UINT64_C(64) << 20));
+	struct btt_info info;
+	unsigned nop;
+
+	image_create(fake, &options);
+	ck_assert_int_eq(
+	    btt_info_decode(fake->bytes + last, &info), BTT_INFO_VALID);
+	fake_forget(fake);
+	options.medium_is_zero = false;
+	/* until the first operation that erases no info block */
+	fake->remember = true;
+	image_create(fake, &options);
+	for (nop = 0; fake->op[nop].kind == FAKE_FENCE ||
+	     fake->op[nop].len == BTT_INFO_BYTES;
+	     nop++)
+		ck_assert_int_ne(fake->op[nop].kind, FAKE_COPY);
+	ck_assert_int_eq(fake->op[nop - 1].kind, FAKE_FENCE);
+	fake_forget(fake);
+	/* as it was, and stop there */
+	fake->remember = false;
+	options.medium_is_zero = true;
+	image_create(fake, &options);
+	fake_forget(fake);
+	fake->fail_op = nop + 1;
+	options.medium_is_zero = false;
+	ck_assert_int_eq(btt_create(&fake->media, &options, NULL), -EIO);
+	for (uint64_t off = 0; off <= last; off += BTT_ARENA_MAX_BYTES)
+		ck_assert_int_eq(btt_info_decode(fake->bytes + off, &info),
+		    BTT_INFO_NO_SIGNATURE);
+	ck_assert_int_eq(
+	    btt_info_decode(
+		fake->bytes + fake->media.size - BTT_INFO_BYTES, &info),
+	    BTT_INFO_NO_SIGNATURE);
+	media_close(&fake->media);
+}
+END_TEST
+
 /* Last arena first, its backup first: what is found last completes it. */
 START_TEST(create__writes_info_blocks_from_the_last_to_the_first)
 {
@@ -551,6 +653,7 @@ format_suite(void)
 	tcase_add_test(tc, create__leaves_nothing_of_an_older_one_to_be_found);
 	if (MEDIA_FAKE_MAY_BE_HUGE)
 		tcase_add_loop_test(tc, create__makes_several_arenas, 0, 2);
+	tcase_add_test(tc, create__erases_the_info_blocks_of_all_arenas_first);
 	if (MEDIA_FAKE_MAY_BE_HUGE)
 		tcase_add_test(
 		    tc, create__writes_info_blocks_from_the_last_to_the_first);

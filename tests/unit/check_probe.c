@@ -191,6 +191,40 @@ START_TEST(probe__believes_no_hostile_number)
 }
 END_TEST
 
+/* Numbers that go together, and are wrong all the same. */
+START_TEST(probe__believes_no_hostile_conspiracy)
+{
+	struct btt_info usual;
+	struct media_fake *fake = image_small(&usual);
+	uint64_t backup_off = BTT_V11_OFFSET + usual.info2off;
+	struct btt_info info;
+
+	/* the sum is right in 32 bits */
+	info = usual;
+	info.nfree = UINT32_MAX;
+	info.external_nlba = info.internal_nlba + 1;
+	image_put_both(fake, backup_off, &info);
+	assert_refused(fake, -EUCLEAN, "internal_nlba");
+	/* more blocks than 30 bits can name */
+	info = usual;
+	info.internal_nlba = MAP_NBLOCK_MAX + 1;
+	info.external_nlba = info.internal_nlba - info.nfree;
+	image_put_both(fake, backup_off, &info);
+	assert_refused(fake, -EUCLEAN, "map entries can name");
+	/* an arena that is whole, and too small to be one */
+	info = usual;
+	info.external_nlba = 1;
+	info.internal_nlba = 257;
+	info.mapoff -= 4096;
+	info.logoff -= 4096;
+	info.info2off -= 4096;
+	image_put_info(fake, BTT_V11_OFFSET, &info);
+	image_put_info(fake, BTT_V11_OFFSET + info.info2off, &info);
+	assert_refused(fake, -EUCLEAN, "not so small");
+	media_close(&fake->media);
+}
+END_TEST
+
 /* Numbers that are unusual, and right all the same. */
 START_TEST(probe__accepts_what_the_format_allows)
 {
@@ -366,6 +400,7 @@ probe_suite(void)
 	tcase_add_test(tc, probe__of_a_tiny_medium_looks_at_no_byte_beyond_it);
 	tcase_add_loop_test(
 	    tc, probe__believes_no_hostile_number, 0, NELEM(hostiles));
+	tcase_add_test(tc, probe__believes_no_hostile_conspiracy);
 	tcase_add_test(tc, probe__accepts_what_the_format_allows);
 	tcase_add_test(tc, probe__limits_what_media_can_ask_memory_for);
 	tcase_add_test(tc, probe__of_a_cut_medium_says_what_is_missing);

@@ -255,7 +255,7 @@ START_TEST(probe__compares_the_arenas_with_each_other)
 	other = info[1];
 	other.uuid[0] ^= 1;
 	image_put_info(fake, off + info[1].info2off, &other);
-	assert_refused(fake, -EUCLEAN, "arena 1");
+	assert_refused(fake, -EUCLEAN, "no backup of it");
 	media_close(&fake->media);
 }
 END_TEST
