@@ -287,13 +287,10 @@ find_pending(struct log_survey *survey, uint32_t npair)
 static int
 check_pending(struct log_survey *survey)
 {
-	const struct btt_info *info = &survey->check->place->info;
 	uint32_t npair = 0;
 	int r;
 
-	if (info->mapoff + (uint64_t)info->external_nlba * MAP_ENTRY_BYTES >
-	    survey->check->media->size - survey->check->place->off)
-		return 0;
+	/* The map ends before the log begins: it is on the medium, too. */
 	if ((r = media_try(load_entries, survey)) < 0)
 		return btt_error_set(survey->check->error, r,
 		    "arena %u: the map cannot be read", survey->check->arena);

@@ -72,6 +72,20 @@ START_TEST(info2__bad_backup_is_damage_that_can_be_repaired)
 }
 END_TEST
 
+/* The usual info block with something in its padding. */
+static void
+put_junk(uint64_t off, size_t at)
+{
+	uint8_t *block = fake->bytes + off;
+	struct le64 sum;
+
+	btt_info_encode(&info, block);
+	memcpy(block + at, "junk", 4);
+	sum = le64_encode(btt_info_checksum(block));
+	memcpy(
+	    block + offsetof(struct info_media, checksum), &sum, sizeof(sum));
+}
+
 START_TEST(info2__names_what_differs)
 {
 	struct btt_info other = info;
@@ -82,6 +96,10 @@ START_TEST(info2__names_what_differs)
 	ck_assert_check("info2", 1);
 	assert_at("info2", BTT_NO_ENTRY, backup_off(), "uuid, nfree");
 	ck_assert_uint_eq(findings.result.nrepairable, 1);
+	/* what has no name */
+	put_junk(backup_off(), 1000);
+	ck_assert_check("info2", 1);
+	assert_at("info2", BTT_NO_ENTRY, backup_off(), "unused bytes");
 }
 END_TEST
 
@@ -133,6 +151,36 @@ START_TEST(info_geometry__of_another_formula_is_a_note)
 }
 END_TEST
 
+/* More free blocks than the formula has blocks, and room for one sector. */
+START_TEST(info_geometry__beyond_the_formula_is_a_note)
+{
+	struct btt_info tight = { .major = 1, .minor = 1 };
+
+	tight.external_lbasize = 4096;
+	tight.internal_lbasize = 4096;
+	tight.infosize = 4096;
+	tight.nfree = 4026;
+	tight.external_nlba = 1;
+	tight.internal_nlba = 4027;
+	tight.dataoff = 4096;
+	tight.info2off = BTT_ARENA_MIN_BYTES - 4096;
+	tight.logoff = tight.info2off - 63 * 4096;
+	tight.mapoff = tight.logoff - 4096;
+	ck_assert_int_eq(btt_geometry(BTT_ARENA_MIN_BYTES, 4096, 4026, 64,
+			     &(struct btt_info){ 0 }),
+	    -ENOSPC);
+	memset(fake->bytes, 0, IMAGE_BYTES);
+	image_put_info(fake, BTT_V11_OFFSET, &tight);
+	image_put_info(fake, BTT_V11_OFFSET + tight.info2off, &tight);
+	for (uint32_t i = 0; i < tight.nfree; i++)
+		image_put_log(
+		    fake, &tight, i, 0, LOG_ENTRY(0, 1 + i, 1 + i, 1));
+	ck_assert_check("info-geometry", 0);
+	assert_at("info-geometry", BTT_NO_ENTRY, BTT_V11_OFFSET,
+	    "formula has it: internal_nlba");
+}
+END_TEST
+
 /* libpmemblk's alignment is as good as the kernel's. */
 START_TEST(info_geometry__of_a_pool_is_as_it_should_be)
 {
@@ -155,15 +203,9 @@ END_TEST
 START_TEST(info_reserved__is_a_note)
 {
 	struct btt_info odd = info;
-	uint8_t block[BTT_INFO_BYTES];
-	struct le64 sum;
 
-	btt_info_encode(&info, block);
-	memcpy(block + 1000, "junk", 4);
-	sum = le64_encode(btt_info_checksum(block));
-	memcpy(block + 4088, &sum, sizeof(sum));
-	memcpy(fake->bytes + BTT_V11_OFFSET, block, sizeof(block));
-	memcpy(fake->bytes + backup_off(), block, sizeof(block));
+	put_junk(BTT_V11_OFFSET, 1000);
+	put_junk(backup_off(), 1000);
 	ck_assert_check("info-reserved", 0);
 	assert_at(
 	    "info-reserved", BTT_NO_ENTRY, BTT_V11_OFFSET + 1000, "byte 1000");
@@ -372,6 +414,7 @@ check_suite(void)
 	tcase_add_test(tc, error_flag__is_found_in_either_copy);
 	tcase_add_test(tc, info_geometry__lists_every_contradiction);
 	tcase_add_test(tc, info_geometry__of_another_formula_is_a_note);
+	tcase_add_test(tc, info_geometry__beyond_the_formula_is_a_note);
 	tcase_add_test(tc, info_geometry__of_a_pool_is_as_it_should_be);
 	tcase_add_test(tc, info_reserved__is_a_note);
 	tcase_add_test(tc, nfree__below_the_kernels_is_a_note);

@@ -272,6 +272,9 @@ START_TEST(geometry__is_valid_for_any_size)
 		ck_assert_msg(btt_info_validate(&info, bytes, &error) == 0,
 		    "%" PRIu64 " bytes, sectors of %u, nfree %u: %s", bytes,
 		    sector, nfree, error.text);
+		ck_assert_int_eq(btt_info_validate(&info,
+				     bytes - bytes % BTT_ALIGN - 1, &error),
+		    -EUCLEAN);
 		ck_assert_uint_eq(
 		    info.info2off + BTT_INFO_BYTES, bytes - bytes % 4096);
 		used =

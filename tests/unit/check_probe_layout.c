@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "support/check_main.h"
+#include "support/findings_fixture.h"
 #include "support/probe_fixture.h"
 
 /* Sectors of a v2.0 BTT start where a v1.1 one would have its info block. */
@@ -156,6 +157,7 @@ END_TEST
 
 START_TEST(probe__says_what_is_wrong_with_a_pool)
 {
+	static struct findings findings;
 	struct media_fake *fake = pool_new(false);
 
 	assert_refused(fake, -EMEDIUMTYPE, "nothing was ever written");
@@ -185,6 +187,11 @@ START_TEST(probe__says_what_is_wrong_with_a_pool)
 	fake = pool_new(true);
 	fake->bytes[4097] = 2;
 	assert_refused(fake, -EUCLEAN, "blocks of 512");
+	/* a check goes no further, and says the same */
+	ck_assert_int_eq(findings_of(fake, &findings), 0);
+	ck_assert_findings(&findings, "info-geometry", 1);
+	ck_assert_ptr_nonnull(
+	    strstr(findings.finding[0].text, "blocks of 512"));
 	media_close(&fake->media);
 }
 END_TEST

@@ -124,7 +124,8 @@ struct btt_create_options {
  * invalid, then maps and logs are written, then the info blocks from the last
  * arena to the first, backup before primary, with fences between, so that the
  * very last block written turns "no BTT" into "a whole BTT".  A crash before
- * that leaves no BTT.
+ * that leaves the old BTT whole, or none, or, between the last two blocks, the
+ * new one whole by its first backup, which btt_probe finds and others do not.
  *
  * Data areas are not touched: unless medium_is_zero, sectors never written
  * read what lies there (2.1).
