@@ -33,7 +33,9 @@ round() {
 	    --trigger-timeout=1 --trigger="kill -KILL ${daemons[$mnt]}"
 	wait_for 30 has_ended "${daemons[$mnt]}" ||
 	    die "$what: fio did not kill the daemon"
-	kill_bttfs "$mnt" 2>/dev/null
+	wait "${daemons[$mnt]}" 2>/dev/null
+	forget kill_child "${daemons[$mnt]}"
+	unset "daemons[$mnt]"
 	umount_dead "$mnt"
 	check "$what: no state was saved" test -s \
 	    "$work/local-kill-0-verify.state"
