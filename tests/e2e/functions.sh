@@ -126,6 +126,20 @@ same() {
 	fi
 }
 
+# expect_error TEXT COMMAND...: it must fail, and say so.
+expect_error() {
+	local text=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then
+		fail "$* succeeds, though $text is due"
+	elif ! grep -q "$text" "$work/out"; then
+		cat "$work/out" >&2
+		fail "$* does not fail with $text"
+	else
+		ok
+	fi
+}
+
 finish() {
 	echo "$test_name: $nok ok, $nfail failed"
 	[ "$nfail" -eq 0 ] && [ "$nok" -gt 0 ]

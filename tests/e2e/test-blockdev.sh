@@ -12,20 +12,6 @@ make_shm
 mnt=$work/mnt
 image=$work/disk
 
-# expect_error NAME COMMAND...: it must fail, and say so.
-expect_error() {
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1; then
-		fail "$* succeeds, though $name is due"
-	elif ! grep -q "$name" "$work/out"; then
-		cat "$work/out" >&2
-		fail "$* does not fail with $name"
-	else
-		ok
-	fi
-}
-
 test_random_requests() {
 	local sector where options
 	for sector in 512 4096; do
@@ -45,6 +31,23 @@ test_random_requests() {
 			    cmp "$work/before" "$file"
 			umount_bttfs "$mnt"
 			rm -f "${where% *}/disk" "$work/before"
+		done
+	done
+}
+
+# Whoever writes a part of a sector must not undo what others write into it.
+test_parts() {
+	local sector where
+	for sector in 512 4096; do
+		for where in "$work page" "$shm cacheline"; do
+			mkdev "${where% *}/disk" 18M "$sector"
+			mount_bttfs "${where% *}/disk" "$mnt" \
+			    "granularity=${where#* },durability=flush"
+			check "parts of $sector, ${where#* }" \
+			    "$support/parts.py" -t "$sector" "$file"
+			umount_bttfs "$mnt"
+			check "not clean" is_clean "${where% *}/disk"
+			rm -f "${where% *}/disk"
 		done
 	done
 }
@@ -186,6 +189,7 @@ test_openers() {
 }
 
 test_random_requests
+test_parts
 test_size
 test_holes
 test_direct_alignment

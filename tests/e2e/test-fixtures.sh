@@ -90,10 +90,38 @@ serve() {
 	rm -f "$image" "$work/original" "$work/filling"
 }
 
+# A sector marked as bad is read by nobody, and cannot be written in part: what
+# would the rest be?  Written whole, it is good again.
+bad_sector() {
+	local packed=$1 list=$2 sector=$3 lba
+	note "a bad sector of $(basename "$packed" .xz)"
+	unpack "$packed"
+	lba=$(xz -dc "$list" | awk '$2 == "error" { print $1; exit }')
+	[ -n "$lba" ] || die "$list names no bad sector"
+	mount_bttfs "$image" "$mnt"
+	expect_error 'Input/output' \
+	    dd if="$file" bs="$sector" skip="$lba" count=1 of=/dev/null
+	expect_error 'Input/output' dd if=/dev/zero of="$file" bs=512 \
+	    count=1 conv=notrunc seek=$((lba * sector / 512))
+	head -c "$sector" /dev/urandom >"$work/sector"
+	check "a bad sector cannot be written whole" \
+	    dd if="$work/sector" of="$file" bs="$sector" seek="$lba" \
+	    conv=notrunc status=none
+	umount_bttfs "$mnt"
+	check "not clean" is_clean "$image"
+	mount_bttfs "$image" "$mnt" ro
+	check "what was written to it is not there" cmp -n "$sector" \
+	    -i "0:$((lba * sector))" "$work/sector" "$file"
+	umount_bttfs "$mnt"
+	rm -f "$image"
+}
+
 for packed in "$top"/tests/fixtures/*.xz; do
 	case $packed in
 	*.manifest.xz) ;;
-	*.pool.xz) serve "$packed" "${packed%.pool.xz}.manifest.xz" ;;
+	*.pool.xz)
+		serve "$packed" "${packed%.pool.xz}.manifest.xz"
+		bad_sector "$packed" "${packed%.pool.xz}.manifest.xz" 4096 ;;
 	*) serve "$packed" "" ;;
 	esac
 done

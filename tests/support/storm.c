@@ -44,7 +44,12 @@
  */
 #define CHUNK 37u
 #define HOT_CHUNKS 4u /* of each writer, where every other request goes */
-#define READ_BYTES (1u << 20)
+/*
+ * Sectors of a read: so many that blocks of the first ones are overwritten
+ * and would be used again before the last ones are copied.
+ */
+#define READ_SECTORS 256u
+#define READ_BYTES (1u << 20) /* of a check */
 #define BAD_SHOWN 20u
 #define BUF_ALIGN 4096u
 
@@ -76,7 +81,7 @@ struct worker {
 	pthread_t thread;
 	uint32_t index;
 	uint64_t counter; /* of random numbers */
-	uint8_t *buf;     /* CHUNK sectors */
+	uint8_t *buf;     /* READ_SECTORS sectors */
 	uint32_t *acked;  /* of all sectors, before a sync */
 };
 
@@ -283,7 +288,7 @@ read_once(struct worker *worker)
 {
 	struct storm *storm = worker->storm;
 	struct table *table = &storm->table;
-	uint32_t bytes = table->sector_bytes, low[CHUNK], n, found;
+	uint32_t bytes = table->sector_bytes, low[READ_SECTORS], n, found;
 	uint64_t lba, range;
 	const char *what;
 	int r;
@@ -294,7 +299,7 @@ read_once(struct worker *worker)
 	if (range > table->nsector)
 		range = table->nsector;
 	lba = next_random(worker) % range;
-	n = 1 + (uint32_t)(next_random(worker) % CHUNK);
+	n = 1 + (uint32_t)(next_random(worker) % READ_SECTORS);
 	if (n > range - lba)
 		n = (uint32_t)(range - lba);
 	for (uint32_t i = 0; i < n; i++)
@@ -345,7 +350,8 @@ start(struct worker *worker, struct storm *storm, uint32_t index)
 
 	worker->storm = storm;
 	worker->index = index;
-	worker->buf = allocate((size_t)CHUNK * storm->table.sector_bytes);
+	worker->buf =
+	    allocate((size_t)READ_SECTORS * storm->table.sector_bytes);
 	worker->acked = allocate(storm->table.nsector * sizeof(uint32_t));
 	r = pthread_create(&worker->thread, NULL,
 	    index < storm->nwriter ? writer_main : reader_main, worker);
