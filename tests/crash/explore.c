@@ -9,7 +9,7 @@
 #include "hook.h"
 #include "jobs.h"
 
-#define KILL_LIMIT 10.0 /* seconds for a mutant to die in (B6) */
+#define KILL_LIMIT 10.0 /* seconds of the processor to die in (B6) */
 #define SELF_TESTS 100u /* planted failures to replay (B40) */
 #define LONG_SCALE 5u
 

@@ -21,7 +21,7 @@ struct job {
 	/* ... or a failure to be made again. */
 	const char *replay;
 	bool verbose;   /* say what it looked like then */
-	double seconds; /* at most; 0: no limit */
+	double seconds; /* of processor time at most; 0: no limit */
 
 	struct tally *tally; /* shared with the child */
 	bool hung;

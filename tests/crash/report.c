@@ -244,7 +244,7 @@ violation(struct world *world, const char *invariant, const char *fmt, ...)
 		    " (after a recovery and more writes)");
 	}
 	replay_print(world, &out);
-	tally->seconds = now_seconds() - tally->start;
+	tally->seconds = cpu_seconds();
 	tally->failed = true;
 	if (report_verbose)
 		world_dump(world);

@@ -331,6 +331,15 @@ const struct scenario scenarios[] = {
 	    .plan = SMALL,
 	    .whole_every = 256,
 	    .faults = FAULTS(FAULT_ERROR) | FAULTS(FAULT_SIGNAL) },
+	/* Two writers of one sector on two lanes, one of them fails. */
+	{ .name = "faults-same",
+	    .program = "w0|w0",
+	    .shape = { 512, 2, 2, 2, BTT_DURABLE_WRITE, .nage = 4 },
+	    .kinds = ON(SIM_LINE) | ON(SIM_BYTE),
+	    .nrandom = 100,
+	    .npct = 200,
+	    .plan = { .cap = 8, .nrandom = 2 },
+	    .faults = FAULTS(FAULT_ERROR) | FAULTS(FAULT_SIGNAL) },
 	/* Writers under way while a group fails, and no free block is left. */
 	{ .name = "faults-upon",
 	    .program = "w0 f|w0|w1",
@@ -368,13 +377,25 @@ static const char *const letters[] = { "w0", "w1", "w0+2", "p0", "z0", "z1+2",
 	"f", "o" };
 #define NLETTER (sizeof(letters) / sizeof(letters[0]))
 
-double
-now_seconds(void)
+static double
+seconds_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double
+now_seconds(void)
+{
+	return seconds_of(CLOCK_MONOTONIC);
+}
+
+double
+cpu_seconds(void)
+{
+	return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 const struct scenario *
@@ -409,7 +430,7 @@ static double deadline; /* 0: none */
 static bool
 time_is_up(void)
 {
-	return deadline > 0 && now_seconds() > deadline;
+	return deadline > 0 && cpu_seconds() > deadline;
 }
 
 /* ---- schedules of one program ---- */
@@ -567,7 +588,7 @@ scenario_explore(const struct scenario *scenario, enum sim_kind kind,
 	struct run run = run_of(scenario, kind);
 
 	assert(scenario->kinds >> kind & 1);
-	deadline = seconds > 0 ? now_seconds() + seconds : 0;
+	deadline = seconds > 0 ? cpu_seconds() + seconds : 0;
 	run.plan.part = part;
 	run.plan.nparts = scenario->nparts;
 	if (scenario->nswarm > 0)

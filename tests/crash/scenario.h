@@ -34,12 +34,14 @@ const struct scenario *scenario_find(const char *name);
 
 /*
  * Explore one scenario on one kind of medium, with `scale` times the schedules
- * of a quick run.  Ends early after `seconds`, 0: never.
+ * of a quick run.  Ends early after `seconds` of processor time, 0: never.
  */
 void scenario_explore(const struct scenario *scenario, enum sim_kind kind,
     unsigned part, unsigned scale, uint64_t seed, double seconds,
     struct tally *tally);
 
 double now_seconds(void);
+/* Of this process: limits mean the same on a machine that has more to do. */
+double cpu_seconds(void);
 
 #endif

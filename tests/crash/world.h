@@ -97,7 +97,7 @@ struct tally {
 	uint64_t nlife;   /* of nimage: crashed after a recovery and writes */
 	uint64_t nwhole;  /* of nimage: opened by btt_open too */
 	uint64_t nfault;
-	double start, seconds;
+	double seconds; /* of the processor */
 	const char *scenario; /* static strings: parent and child share them */
 	enum sim_kind kind;
 	bool failed;

@@ -24,16 +24,19 @@ fio_job() {
 
 # round WHAT OPTIONS FIO-OPTION...
 round() {
-	local what=$1 options=$2
+	local what=$1 options=$2 ended=yes
 	shift 2
 
 	rm -f "$work"/*verify.state
 	mount_bttfs "$image" "$mnt" "$options"
 	fio_job "$@" --loops=1000 --do_verify=0 --verify_state_save=1 \
 	    --trigger-timeout=1 --trigger="kill -KILL ${daemons[$mnt]}"
-	wait_for 30 has_ended "${daemons[$mnt]}" ||
-	    die "$what: fio did not kill the daemon"
-	wait "${daemons[$mnt]}" 2>/dev/null
+	# The shell would tell of it.
+	{
+		wait_for 30 has_ended "${daemons[$mnt]}" || ended=no
+		[ "$ended" = no ] || wait "${daemons[$mnt]}"
+	} 2>/dev/null
+	[ "$ended" = yes ] || die "$what: fio did not kill the daemon"
 	forget kill_child "${daemons[$mnt]}"
 	unset "daemons[$mnt]"
 	umount_dead "$mnt"
