@@ -23,14 +23,17 @@ add_executable(crash_explore ${simulated_sources}
   crash/dump.c
   crash/enumerate.c
   crash/explore.c
+  crash/failures.c
   crash/image.c
   crash/jobs.c
   crash/mutants.c
+  crash/program.c
   crash/recover.c
   crash/reference_recovery.c
   crash/report.c
   crash/scenario.c
   crash/sched.c
+  crash/shrink.c
   crash/sim_media.c
   crash/spec.c
   crash/swarm.c

@@ -6,11 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "failures.h"
 #include "hook.h"
 #include "jobs.h"
 
-#define KILL_LIMIT 10.0 /* seconds of the processor to die in (B6) */
-#define SELF_TESTS 100u /* planted failures to replay (B40) */
 #define LONG_SCALE 5u
 
 struct options {
@@ -71,21 +70,6 @@ print_row(const char *scenario, const char *kind, const struct tally *tally,
 	    (unsigned long)tally->nlife, nviolation, tally->seconds);
 }
 
-static unsigned
-print_failure(const struct job *job)
-{
-	if (job->tally->failed)
-		printf("  %s\n  tests/crash/explore --replay %s\n",
-		    job->tally->what, job->tally->replay);
-	else if (job->hung)
-		printf("  part %u did not end\n", job->part);
-	else if (job->died)
-		printf("  part %u died without a word\n", job->part);
-	else
-		return 0;
-	return 1;
-}
-
 static bool
 is_wanted(const struct options *options, const struct scenario *scenario,
     unsigned kind)
@@ -131,10 +115,12 @@ explore_scenarios(const struct options *options)
 	struct job *jobs = calloc(1024, sizeof(*jobs));
 	unsigned n = list_jobs(options, jobs);
 	unsigned nviolation = 0;
+	struct failures *failures;
 	struct tally all = { 0 };
 	double began = now_seconds();
 
 	jobs_run(jobs, n, options->nprocess, show_progress);
+	failures = failures_shrink(jobs, n, options->nprocess);
 	printf("%-16s %-8s %9s %8s %11s %10s %9s %10s %7s\n", "scenario",
 	    "medium", "schedules", "points", "images", "in recov.", "2nd life",
 	    "violations", "seconds");
@@ -152,14 +138,14 @@ explore_scenarios(const struct options *options)
 		}
 		print_row(jobs[i].scenario->name, sim_kind_name(jobs[i].kind),
 		    &sum, nfailed);
-		for (unsigned k = i; k < end; k++)
-			nviolation += print_failure(&jobs[k]);
+		nviolation += failures_print(failures, i, end);
 		add_tally(&all, &sum);
 	}
 	print_row("all", "", &all, nviolation);
 	printf("%.1f s on %u processes, %.2f M images/s\n",
 	    now_seconds() - began, options->nprocess,
 	    (double)all.nimage / (now_seconds() - began) / 1e6);
+	failures_free(failures);
 	jobs_free(jobs, n);
 	free(jobs);
 	return nviolation;
@@ -199,6 +185,7 @@ explore_mutants(const struct options *options)
 {
 	struct job *jobs = calloc(nmutant, sizeof(*jobs));
 	unsigned n = 0, nkilled = 0, nequivalent = 0, nwrong = 0;
+	struct failures *failures = NULL; /* of a table that is all failures */
 	double began = now_seconds();
 
 	for (unsigned i = 0; i < nmutant; i++) {
@@ -212,6 +199,8 @@ explore_mutants(const struct options *options)
 		};
 	}
 	jobs_run(jobs, n, options->nprocess, show_progress);
+	if (options->mutant != 0)
+		failures = failures_shrink(jobs, n, options->nprocess);
 	printf("\n%-57s %-15s %-8s %6s %9s %6s\n", "mutant", "killed by",
 	    "medium", "sched.", "images", "sec.");
 	for (unsigned i = 0; i < n; i++) {
@@ -222,52 +211,13 @@ explore_mutants(const struct options *options)
 		else
 			nkilled++;
 	}
+	if (failures != NULL)
+		(void)failures_print(failures, 0, n);
+	failures_free(failures);
 	printf("%u mutants: %u killed, %u equivalent, %u wrong; %.1f s\n", n,
 	    nkilled, nequivalent, nwrong, now_seconds() - began);
 	jobs_free(jobs, n);
 	free(jobs);
-	return nwrong;
-}
-
-/* ---- the test of the tester ---- */
-
-/* Plant failures, take their replay lines, and see the same fail again. */
-static unsigned
-self_test(const struct options *options)
-{
-	struct job *first = calloc(SELF_TESTS, sizeof(*first));
-	struct job *again = calloc(SELF_TESTS, sizeof(*again));
-	unsigned n = 0, nwrong = 0;
-
-	for (unsigned i = 0; n < SELF_TESTS; i++) {
-		const struct mutant *mutant = &mutants[i % nmutant];
-
-		if (mutant->equivalent == NULL)
-			first[n++] = (struct job){
-				.mutant = mutant,
-				.seed = options->seed + 1000 * (1 + i),
-				.seconds = KILL_LIMIT,
-			};
-	}
-	jobs_run(first, n, options->nprocess, show_progress);
-	for (unsigned i = 0; i < n; i++)
-		again[i] = (struct job){ .replay = first[i].tally->replay,
-			.seconds = KILL_LIMIT };
-	jobs_run(again, n, options->nprocess, show_progress);
-	for (unsigned i = 0; i < n; i++) {
-		if (first[i].tally->failed && again[i].tally->failed &&
-		    strcmp(first[i].tally->what, again[i].tally->what) == 0)
-			continue;
-		nwrong++;
-		printf("M%u: first '%s', again '%s'\n  %s\n",
-		    first[i].mutant->number, first[i].tally->what,
-		    again[i].tally->what, first[i].tally->replay);
-	}
-	printf("%u planted failures, %u replayed exactly\n", n, n - nwrong);
-	jobs_free(first, n);
-	jobs_free(again, n);
-	free(first);
-	free(again);
 	return nwrong;
 }
 
@@ -379,7 +329,7 @@ main(int argc, char **argv)
 	if (options.nprocess == 0)
 		options.nprocess = 1;
 	if (options.self_test)
-		return self_test(&options) != 0;
+		return self_test(options.seed, options.nprocess) != 0;
 	if (options.explore)
 		nwrong += explore_scenarios(&options);
 	if (options.mutants)

@@ -10,15 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "create.h"
 #include "hook.h"
+#include "shrink.h"
 #include "sync_sim.h"
 
 unsigned btt_hook_mutant;
 
 /* Where no kind of medium is named, each gets this long to kill a mutant. */
 #define KILL_SECONDS 1.0 /* of processor time */
-#define WORDS_MAX 64
 
 static void
 on_lock_report(const char *report)
@@ -97,33 +96,18 @@ kill_mutant(const struct job *job)
 	}
 }
 
-static void
-replay(const struct job *job)
-{
-	static struct replay what;
-	static char line[sizeof(job->tally->replay)];
-	char *word[WORDS_MAX];
-	char *save = NULL;
-	int n = 0;
-
-	(void)snprintf(line, sizeof(line), "%s", job->replay);
-	for (char *p = strtok_r(line, " ", &save); p != NULL && n < WORDS_MAX;
-	     p = strtok_r(NULL, " ", &save))
-		word[n++] = p;
-	replay_parse(n, word, &what);
-	report_verbose = job->verbose;
-	if (create_is_program(what.run.program))
-		create_explore(&what.run, job->tally);
-	else
-		world_run(world_new(&what.run, job->tally));
-}
-
 static _Noreturn void
 child(const struct job *job)
 {
+	static struct replay replay;
+
 	catch_signals(job->verbose);
 	if (job->replay != NULL) {
-		replay(job);
+		replay_parse(job->replay, &replay);
+		report_verbose = job->verbose;
+		replay_run(&replay, job->tally);
+	} else if (job->shrink != NULL) {
+		shrink(job->shrink, job->seconds, job->tally);
 	} else if (job->mutant != NULL) {
 		kill_mutant(job);
 	} else {
@@ -163,8 +147,8 @@ start(struct running *slot, struct job *job)
 	(void)fflush(stdout);
 	slot->job = job;
 	/* Only what hangs takes so much longer than the processor time it has. */
-	slot->deadline = now_seconds() +
-	    (job->seconds > 0 ? 60 + 12 * job->seconds : 3600);
+	slot->deadline =
+	    now_seconds() + (job->seconds > 0 ? 60 + 12 * job->seconds : 3600);
 	slot->pid = fork();
 	assert(slot->pid >= 0);
 	if (slot->pid == 0)

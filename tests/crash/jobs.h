@@ -10,6 +10,9 @@
 #include "replay.h"
 #include "scenario.h"
 
+/* Seconds of the processor that a mutant has to die in (B6). */
+#define KILL_LIMIT 10.0
+
 struct job {
 	/* A scenario on a kind of medium, or a part of it ... */
 	const struct scenario *scenario;
@@ -18,8 +21,8 @@ struct job {
 	uint64_t seed;
 	/* ... or a mutant on all scenarios that are to kill it ... */
 	const struct mutant *mutant;
-	/* ... or a failure to be made again. */
-	const char *replay;
+	/* ... or a failure to be made again, or to be made smaller. */
+	const char *replay, *shrink;
 	bool verbose;   /* say what it looked like then */
 	double seconds; /* of processor time at most; 0: no limit */
 

@@ -30,15 +30,22 @@ text_add(struct text *text, const char *fmt, ...)
 		text->len = text->room - 1;
 }
 
+#define REPLAY_LINE sizeof(((struct tally *)0)->replay)
+
+/* A line in parts.  Refers to itself: copy it with replay_copy. */
 struct replay {
 	struct run run;
 	char program[256];
-	bool has_trace;
+	unsigned mutant;
+	bool has_trace, has_choice;
 	struct sched_trace trace;
 	struct enum_choice choice;
 };
 
 void replay_print(const struct world *world, struct text *out);
-void replay_parse(int nword, char **word, struct replay *ret_replay);
+void replay_parse(const char *line, struct replay *ret_replay);
+void replay_copy(struct replay *to, const struct replay *from);
+/* Run it: returns if nothing is violated. */
+void replay_run(const struct replay *replay, struct tally *tally);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "create.h"
 #include "hook.h"
 #include "replay.h"
 #include "scenario.h"
@@ -157,7 +158,6 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 #define IS(name) (strncmp(word, name "=", sizeof(name)) == 0)
 	if (IS("program")) {
 		snprintf(replay->program, sizeof(replay->program), "%s", value);
-		run->program = replay->program;
 	} else if (IS("kind")) {
 		for (unsigned i = 0; i < SIM_NKIND; i++) {
 			if (strcmp(value, sim_kind_name(i)) == 0)
@@ -191,7 +191,7 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 	} else if (IS("seed")) {
 		run->seed = n;
 	} else if (IS("mutant")) {
-		btt_hook_mutant = (unsigned)n;
+		replay->mutant = (unsigned)n;
 	} else if (IS("plan")) {
 		sscanf(value, "%lu.%u.%u.%u.%u", &n, &run->plan.nrandom,
 		    &run->plan.neach, &run->life_every, &run->whole_every);
@@ -204,21 +204,58 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 		    strcmp(value, "none") == 0 ? UINT32_MAX : (unsigned)n;
 	} else if (IS("image")) {
 		parse_choice(value, &replay->choice);
-		run->only_choice = &replay->choice;
+		replay->has_choice = true;
 	}
 #undef IS
 }
 
-void
-replay_parse(int nword, char **word, struct replay *replay)
+/* What points into itself. */
+static void
+refer_to_itself(struct replay *replay)
 {
+	replay->run.program = replay->program;
+	replay->run.only_choice = replay->has_choice ? &replay->choice : NULL;
+}
+
+void
+replay_parse(const char *line, struct replay *replay)
+{
+	char *words = strdup(line);
+	char *save = NULL;
+
+	assert(words != NULL);
 	memset(replay, 0, sizeof(*replay));
-	for (int i = 0; i < nword; i++)
-		parse_word(word[i], &replay->run, replay);
-	if (replay->has_trace) {
+	for (char *word = strtok_r(words, " ", &save); word != NULL;
+	     word = strtok_r(NULL, " ", &save))
+		parse_word(word, &replay->run, replay);
+	free(words);
+	if (replay->has_trace)
 		replay->run.mode = SCHED_REPLAY;
+	refer_to_itself(replay);
+}
+
+void
+replay_copy(struct replay *to, const struct replay *from)
+{
+	*to = *from;
+	refer_to_itself(to);
+}
+
+void
+replay_run(const struct replay *replay, struct tally *tally)
+{
+	struct world *world;
+
+	btt_hook_mutant = replay->mutant;
+	if (replay->has_trace)
 		sched_set_replay(&replay->trace);
+	if (create_is_program(replay->run.program)) {
+		create_explore(&replay->run, tally);
+		return;
 	}
+	world = world_new(&replay->run, tally);
+	world_run(world);
+	world_free(world);
 }
 
 /* ---- a violation ---- */

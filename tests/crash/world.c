@@ -2,7 +2,6 @@
 #include "world.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,97 +14,6 @@
 static _Alignas(4096) uint8_t buffer[SIM_THREADS][REQUEST_BYTES];
 /* The world whose threads run; schedules are never nested. */
 static struct world *running;
-
-/* ---- programs ---- */
-
-static bool
-parse_number(const char **text, uint8_t *ret_n)
-{
-	const char *p = *text;
-	unsigned n = 0;
-
-	if (!isdigit((unsigned char)*p))
-		return false;
-	while (isdigit((unsigned char)*p) && n < SPEC_LBAS)
-		n = 10 * n + (unsigned)(*p++ - '0');
-	*text = p;
-	*ret_n = (uint8_t)n;
-	return n <= SPEC_LBAS;
-}
-
-static bool
-parse_step(const char **text, struct step *step)
-{
-	const char *p = *text;
-
-	*step = (struct step){ STEP_WRITE, 3, 0, 1 };
-	switch (*p++) {
-	case 'w':
-		break;
-	case 'p':
-		step->part = 1;
-		break;
-	case 'q':
-		step->part = 2;
-		break;
-	case 'z':
-		step->kind = STEP_ZERO;
-		break;
-	case 'y':
-		step->kind = STEP_ZERO;
-		step->part = 1;
-		break;
-	case 'r':
-		step->kind = STEP_READ;
-		break;
-	case 'f':
-		step->kind = STEP_FLUSH;
-		*text = p;
-		return true;
-	case 'o':
-		step->kind = STEP_REOPEN;
-		*text = p;
-		return true;
-	default:
-		return false;
-	}
-	if (!parse_number(&p, &step->lba))
-		return false;
-	if (*p == '+') {
-		p++;
-		if (!parse_number(&p, &step->n))
-			return false;
-	}
-	*text = p;
-	return true;
-}
-
-/* Threads are separated by '|' or '/', steps by spaces or commas. */
-bool
-program_parse(const char *text, struct program *program)
-{
-	unsigned thread = 0;
-
-	memset(program, 0, sizeof(*program));
-	for (; *text != '\0'; text++) {
-		unsigned *n = &program->thread[thread].nstep;
-
-		if (*text == ' ' || *text == ',')
-			continue;
-		if (*text == '|' || *text == '/') {
-			if (++thread == SCHED_THREADS)
-				return false;
-			continue;
-		}
-		if (*n == STEPS_MAX_THREAD ||
-		    !parse_step(&text, &program->thread[thread].step[*n]))
-			return false;
-		++*n;
-		text--;
-	}
-	program->nthread = thread + 1;
-	return true;
-}
 
 /* ---- life of a world ---- */
 

@@ -97,7 +97,7 @@ struct tally {
 	uint64_t nlife;   /* of nimage: crashed after a recovery and writes */
 	uint64_t nwhole;  /* of nimage: opened by btt_open too */
 	uint64_t nfault;
-	double seconds; /* of the processor */
+	double seconds;       /* of the processor */
 	const char *scenario; /* static strings: parent and child share them */
 	enum sim_kind kind;
 	bool failed;
@@ -137,6 +137,8 @@ struct world {
 
 /* Parse "w0 r1 | z0"; false on nonsense. */
 bool program_parse(const char *text, struct program *ret_program);
+struct text;
+void program_print(const struct program *program, struct text *out);
 
 struct world *world_new(const struct run *run, struct tally *tally);
 void world_free(struct world *world);
