@@ -11,6 +11,7 @@ set(BTTCTL_SOURCES
   ctl_info.c
   ctl_option.c
   ctl_output.c
+  infoblock.c
   interrupt.c
   occupant.c
   progress.c)

@@ -8,6 +8,7 @@ bttfs_unit_test(probe_backup LIBS btt lanes)
 bttfs_unit_test(probe_layout LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
+bttfs_unit_test(inspect LIBS btt lanes)
 # Images of others: those in the tree, and those beside it if there are any.
 bttfs_unit_test(fixtures LIBS btt lanes)
 target_compile_definitions(check_fixtures PRIVATE
@@ -18,6 +19,6 @@ target_compile_definitions(check_foreign PRIVATE
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout check check_map
-    fixtures foreign)
+    inspect fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_INFOBLOCK_H
+#define BTTFS_INFOBLOCK_H
+
+/*
+ * infoblock -- an info block for people and for scripts, field by field in the
+ * order of the medium, with the names that ndctl has for them (C.3).
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <json-c/json.h>
+
+#include <btt/inspect.h>
+
+/* Fields are counted from 0 to INFOBLOCK_NFIELD - 1. */
+#define INFOBLOCK_NFIELD 16u
+#define INFOBLOCK_TEXT_BYTES 40u
+
+const char *infoblock_field_name(size_t field);
+void infoblock_field_format(size_t field, const struct btt_info *info,
+    char ret_text[INFOBLOCK_TEXT_BYTES]);
+
+/* "valid", "missing", "bad-checksum", "unreadable" */
+const char *infoblock_state_name(enum btt_info_state state);
+
+/*
+ * Add the signature and all fields.  human: flags and offsets as hexadecimal
+ * text, as ndctl has them with -u.
+ */
+void infoblock_add_json(
+    struct json_object *object, const struct btt_info *info, bool human);
+
+/* Both copies of an arena's info block. */
+enum infoblock_which {
+	INFOBLOCK_PRIMARY,
+	INFOBLOCK_BACKUP,
+	INFOBLOCK_NCOPY
+};
+struct infoblock_pair {
+	struct btt_info_copy copy[INFOBLOCK_NCOPY];
+};
+
+/* "primary", "backup" */
+const char *infoblock_copy_name(enum infoblock_which which);
+void infoblock_read(const struct media *media,
+    const struct btt_inspect_arena *arena, struct infoblock_pair *ret_pair);
+/* Are the bytes of both copies there, and the same? */
+bool infoblock_is_same(const struct infoblock_pair *pair);
+
+/*
+ * All that the info blocks of an arena say, both copies side by side where
+ * they differ, and where its parts lie.
+ */
+void infoblock_print_arena(
+    const struct media *media, const struct btt_inspect_arena *arena);
+struct json_object *infoblock_arena_json(
+    const struct media *media, const struct btt_inspect_arena *arena);
+
+#endif
