@@ -23,6 +23,10 @@ target_compile_options(bttfs_flags INTERFACE
   $<$<C_COMPILER_ID:Clang>:-Wunreachable-code>
   $<$<BOOL:${BTTFS_WERROR}>:-Werror>)
 
+# Two builds of one tree are the same bytes wherever the tree lies.
+target_compile_options(bttfs_flags INTERFACE
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+
 # The hot path is compiled for the baseline of the architecture; what needs
 # more (non-temporal copies, clwb) is chosen at run time by libpmem2.
 target_compile_options(bttfs_flags INTERFACE
