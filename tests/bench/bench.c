@@ -1,51 +1,78 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench -- runs cells and prints, for each subject, the median time of a
- * request and its ratio to the first subject that ran.  See bench.h.
+ * bench -- runs all loads on all beds and prints, for each subject, the median
+ * time of a request and how ours compares to it.  See bench.h.
  *
- *	bench [--quick] [--json FILE] [--filter WORD] [--disk DIR] [--ram DIR]
+ *	bench [--quick] [--json FILE] [--filter WORDS] [--subjects NAMES]
+ *	    [--rounds N] [--slice MS] [--ram DIR] [--disk DIR]
+ *	bench --count N --filter CELL --subjects NAME
+ *
+ * A filter keeps the cells whose name has all of its words, separated by
+ * commas.
  */
 #include "bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NSUBJECT 4u
-#define REPEAT_MAX 9u
+#include "loads.h"
 
-static const struct subject *const subjects[NSUBJECT] = { &subject_engine,
-	&subject_floor, &subject_file, &subject_pmemblk };
+#define NSUBJECT 5u
 
-struct named_cell {
-	char name[80];
-	struct cell cell;
-};
+static const struct subject *const all_subjects[NSUBJECT] = { &subject_engine,
+	&subject_floor, &subject_copy, &subject_file, &subject_pmemblk };
 
 struct bench {
-	const char *ram, *disk, *filter;
-	FILE *json;
-	unsigned repeat;
+	const char *ram, *disk, *filter, *subjects;
+	struct report report;
+	bool quick;
+	unsigned nround;
 	unsigned slice_ms;
-	unsigned nfailed;
+	uint64_t count; /* requests to be counted, 0: measure */
+	unsigned ncell, nfailed;
 };
 
+/* The subjects of a bed. */
+struct party {
+	const struct bed *bed;
+	const struct subject *subject[NSUBJECT];
+	void *state[NSUBJECT];
+	unsigned n;
+};
+
+/*
+ * On a disk the file is written once and forgotten by the page cache: no write
+ * then allocates, nor finds the large folios that writing left behind, of which
+ * a store through a mapping would have all written back.
+ */
+static int
+fill_file(int fd, uint64_t bytes)
+{
+	uint8_t *zero = calloc(1, BENCH_REQUEST_MAX);
+	ssize_t n = 0;
+
+	for (uint64_t off = 0; off < bytes && n >= 0; off += BENCH_REQUEST_MAX)
+		n = pwrite(fd, zero, BENCH_REQUEST_MAX, (off_t)off);
+	free(zero);
+	if (n < 0 || fsync(fd) < 0)
+		return -1;
+	return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int
-bench_file(const struct cell *cell, char *path, size_t path_bytes)
+bench_file(const struct bed *bed, char *path, size_t path_bytes)
 {
 	int fd;
 
-	(void)snprintf(path, path_bytes, "%s/bttfs-bench.XXXXXX", cell->dir);
+	(void)snprintf(path, path_bytes, "%s/bttfs-bench.XXXXXX", bed->dir);
 	if ((fd = mkstemp(path)) < 0)
 		return -1;
-	if (fallocate(fd, 0, 0, (off_t)cell->bytes) < 0) {
+	if (fallocate(fd, 0, 0, (off_t)bed->bytes) < 0 ||
+	    (bed->is_disk && fill_file(fd, bed->bytes) != 0)) {
 		(void)unlink(path);
 		(void)close(fd);
 		return -1;
@@ -53,264 +80,319 @@ bench_file(const struct cell *cell, char *path, size_t path_bytes)
 	return fd;
 }
 
-static uint64_t
-now_ns(void)
+/* Is the word in a list that is separated by commas? */
+static bool
+in_list(const char *list, const char *word)
 {
-	struct timespec now;
+	size_t len = strlen(word);
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	while (list != NULL && *list != '\0') {
+		size_t item = strcspn(list, ",");
+
+		if (item == len && strncmp(list, word, len) == 0)
+			return true;
+		list += item + (list[item] == ',');
+	}
+	return false;
 }
 
-/* One thread's slice. */
-struct slice {
-	const struct subject *subject;
-	const struct cell *cell;
-	void *state;
-	unsigned thread;
-	uint64_t deadline_ns;
-	uint64_t nrequest;
-	bool failed;
-};
-
-static void *
-run_slice(void *arg)
+/* Has the name all words of a list? */
+static bool
+has_all_words(const char *name, const char *list)
 {
-	struct slice *slice = arg;
-	const struct cell *cell = slice->cell;
-	uint64_t nplace = slice->subject->size(slice->state) / cell->request;
-	uint64_t state = slice->thread * UINT64_C(977) + now_ns();
-	uint64_t place = nplace / cell->nthread * slice->thread;
-	uint8_t *buf = aligned_alloc(4096, (cell->request + 4095) & ~4095u);
-	unsigned unsynced = 0;
-	int r = 0;
+	char word[80];
 
-	memset(buf, 0x5a, cell->request);
-	do {
-		/* A clock call for some requests, not for each. */
-		for (unsigned i = 0; i < 16 && r == 0; i++) {
+	while (list != NULL && *list != '\0') {
+		size_t item = strcspn(list, ",");
+
+		(void)snprintf(word, sizeof(word), "%.*s", (int)item, list);
+		if (strstr(name, word) == NULL)
+			return false;
+		list += item + (list[item] == ',');
+	}
+	return true;
+}
+
+static bool
+wants_cell(
+    const struct bench *bench, const struct bed *bed, const struct load *load)
+{
+	char name[160];
+
+	/* The quick run has the widest and the narrowest. */
+	if (bench->quick && load->nthread != 1 && load->nthread != 8)
+		return false;
+	(void)snprintf(name, sizeof(name), "%s %s %uT", bed->name, load->what,
+	    load->nthread);
+	return has_all_words(name, bench->filter);
+}
+
+static void
+open_party(
+    const struct bench *bench, const struct bed *bed, struct party *party)
+{
+	party->bed = bed;
+	party->n = 0;
+	for (unsigned i = 0; i < NSUBJECT; i++) {
+		const struct subject *subject = all_subjects[i];
+		void *state;
+
+		if (bench->subjects != NULL &&
+		    !in_list(bench->subjects, subject->name))
+			continue;
+		if ((state = subject->open(bed)) == NULL)
+			continue;
+		party->subject[party->n] = subject;
+		party->state[party->n++] = state;
+	}
+}
+
+static void
+close_party(struct party *party)
+{
+	for (unsigned i = 0; i < party->n; i++)
+		party->subject[i]->close(party->state[i]);
+}
+
+/* Write every request-sized piece once, or as many at random (ageing). */
+static void
+write_all(const struct party *party, uint32_t request, bool random)
+{
+	uint8_t *buf = aligned_alloc(4096, BENCH_REQUEST_MAX);
+
+	memset(buf, 0xa5, BENCH_REQUEST_MAX);
+	for (unsigned i = 0; i < party->n; i++) {
+		const struct subject *subject = party->subject[i];
+		uint64_t n = subject->size(party->state[i]) / request;
+		uint64_t state = 1;
+
+		if (subject->write == NULL)
+			continue;
+		/* With a sync for each it would take minutes. */
+		if (party->bed->is_disk && n > 512)
+			n = 512;
+		for (uint64_t k = 0; k < n; k++) {
+			uint64_t place = k;
+
 			state = state * UINT64_C(6364136223846793005) + 1;
-			place = cell->sequential ? (place + 1) % nplace
-						 : (state >> 20) % nplace;
-			r = cell->write
-			    ? slice->subject->write(slice->state, slice->thread,
-				  place * cell->request, buf)
-			    : slice->subject->read(slice->state, slice->thread,
-				  place * cell->request, buf);
-			slice->nrequest++;
-			if (r == 0 && cell->sync_every != 0 &&
-			    ++unsynced == cell->sync_every) {
-				r = slice->subject->sync(
-				    slice->state, slice->thread);
-				unsynced = 0;
-			}
+			if (random)
+				place = (state >> 32) * n >> 32;
+			if (subject->write(party->state[i], 0, place * request,
+				request, buf) != 0)
+				break;
 		}
-	} while (r == 0 && now_ns() < slice->deadline_ns);
-	slice->failed = r != 0;
-	free(buf);
-	return NULL;
-}
-
-/* Nanoseconds a request over all threads, 0 if one failed. */
-static double
-measure(const struct subject *subject, const struct cell *cell, void *state,
-    unsigned slice_ms)
-{
-	struct slice slice[BENCH_THREADS_MAX];
-	pthread_t thread[BENCH_THREADS_MAX];
-	uint64_t start = now_ns();
-	uint64_t total = 0;
-	bool failed = false;
-
-	for (unsigned i = 0; i < cell->nthread; i++) {
-		slice[i] = (struct slice){ subject, cell, state, i,
-			start + slice_ms * UINT64_C(1000000), 0, false };
-		if (pthread_create(&thread[i], NULL, run_slice, &slice[i]) != 0)
-			abort();
-	}
-	for (unsigned i = 0; i < cell->nthread; i++) {
-		(void)pthread_join(thread[i], NULL);
-		total += slice[i].nrequest;
-		failed = failed || slice[i].failed;
-	}
-	return failed ? 0 : (double)(now_ns() - start) / (double)total;
-}
-
-static int
-compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-median(double *value, unsigned n)
-{
-	qsort(value, n, sizeof(*value), compare_double);
-	return value[n / 2];
-}
-
-/* Write everything once: no page fault and no hole is measured. */
-static void
-warm_up(const struct subject *subject, const struct cell *cell, void *state)
-{
-	uint64_t n = subject->size(state) / cell->request;
-	uint8_t *buf = aligned_alloc(4096, (cell->request + 4095) & ~4095u);
-
-	memset(buf, 0xa5, cell->request);
-	/* On a disk a full pass of durable writes would take minutes. */
-	if (cell->force == MEDIA_FORCE_PAGE && n > 512)
-		n = 512;
-	for (uint64_t i = 0; i < n; i++) {
-		if (subject->write(state, 0, i * cell->request, buf) != 0)
-			break;
 	}
 	free(buf);
 }
 
-static void
-report(struct bench *bench, const struct named_cell *named,
-    double result[NSUBJECT], double fences[NSUBJECT])
+static bool
+serves(const struct subject *subject, const struct load *load)
 {
-	printf("%-44s", named->name);
-	for (unsigned i = 0; i < NSUBJECT; i++) {
-		if (result[i] == 0) {
-			continue;
-		}
-		printf("  %s %.0f ns", subjects[i]->name, result[i]);
-		if (i > 0 && result[0] > 0)
-			printf(" (x%.2f)", result[i] / result[0]);
-		if (fences[i] > 0)
-			printf(" [%.2f fences]", fences[i]);
-		if (bench->json != NULL)
-			fprintf(bench->json,
-			    "{\"cell\":\"%s\",\"subject\":\"%s\","
-			    "\"ns\":%.1f,\"fences\":%.3f}\n",
-			    named->name, subjects[i]->name, result[i],
-			    fences[i]);
+	return load->write ? subject->write != NULL : subject->read != NULL;
+}
+
+/* Median over the rounds of one number of the results. */
+static double
+median_of(const struct slice_result *round, unsigned n, size_t offset)
+{
+	double value[BENCH_ROUNDS_MAX];
+
+	for (unsigned k = 0; k < n; k++)
+		memcpy(&value[k], (const char *)&round[k] + offset,
+		    sizeof(value[k]));
+	return bench_median(value, n);
+}
+
+/* Median of the rounds' ratios of ours to another's. */
+static double
+ratio_of(const struct slice_result *ours, const struct slice_result *other,
+    unsigned n, size_t offset)
+{
+	double value[BENCH_ROUNDS_MAX];
+
+	for (unsigned k = 0; k < n; k++) {
+		double a, b;
+
+		memcpy(&a, (const char *)&ours[k] + offset, sizeof(a));
+		memcpy(&b, (const char *)&other[k] + offset, sizeof(b));
+		value[k] = b > 0 ? a / b : 0;
 	}
-	printf("\n");
-	(void)fflush(stdout);
+	return bench_median(value, n);
 }
 
 static void
-run_cell(struct bench *bench, const struct named_cell *named)
+fill_row(struct report_row *row, const struct slice_result *result, unsigned n)
 {
-	double value[NSUBJECT][REPEAT_MAX];
-	double result[NSUBJECT] = { 0 }, fences[NSUBJECT] = { 0 };
-	uint64_t fences_before[NSUBJECT] = { 0 };
-	double requests[NSUBJECT] = { 0 };
-	void *state[NSUBJECT];
-
-	for (unsigned i = 0; i < NSUBJECT; i++) {
-		state[i] = subjects[i]->open(&named->cell);
-		if (state[i] == NULL)
-			continue;
-		warm_up(subjects[i], &named->cell, state[i]);
-		fences_before[i] = subjects[i]->nfence(state[i]);
-	}
-	for (unsigned k = 0; k < bench->repeat; k++) {
-		/* The order turns round, so that no subject is always first. */
-		for (unsigned j = 0; j < NSUBJECT; j++) {
-			unsigned i = k % 2 == 0 ? j : NSUBJECT - 1 - j;
-
-			if (state[i] == NULL)
-				continue;
-			value[i][k] = measure(subjects[i], &named->cell,
-			    state[i], bench->slice_ms);
-			if (value[i][k] == 0)
-				bench->nfailed++;
-			else
-				requests[i] +=
-				    bench->slice_ms * 1e6 / value[i][k];
-		}
-	}
-	for (unsigned i = 0; i < NSUBJECT; i++) {
-		if (state[i] == NULL)
-			continue;
-		result[i] = median(value[i], bench->repeat);
-		fences[i] =
-		    (double)(subjects[i]->nfence(state[i]) - fences_before[i]) /
-		    (requests[i] > 0 ? requests[i] : 1);
-		subjects[i]->close(state[i]);
-	}
-	report(bench, named, result, fences);
-}
-
-static void
-cell_if(struct bench *bench, const char *what, struct cell cell)
-{
-	struct named_cell named = { .cell = cell };
-
-	(void)snprintf(
-	    named.name, sizeof(named.name), "%s %uT", what, cell.nthread);
-	if (bench->filter == NULL || strstr(named.name, bench->filter) != NULL)
-		run_cell(bench, &named);
-}
-
-static void
-run_ram(struct bench *bench)
-{
-	static const struct {
-		const char *what;
-		uint32_t sector, request;
-		bool write, sequential;
-	} kinds[] = {
-		{ "ram 4K random write", 4096, 4096, true, false },
-		{ "ram 512 random write", 512, 512, true, false },
-		{ "ram 128K of 4K random write", 4096, 131072, true, false },
-		{ "ram 16K of 512 random write", 512, 16384, true, false },
-		{ "ram 1M of 4K random write", 4096, 1 << 20, true, false },
-		{ "ram 512 sequential write", 512, 512, true, true },
-		{ "ram 4K random read", 4096, 4096, false, false },
-		{ "ram 512 random read", 512, 512, false, false },
-		{ "ram 128K of 4K random read", 4096, 131072, false, false },
+#define MEDIAN(member) \
+	median_of(result, n, offsetof(struct slice_result, member))
+	row->median = (struct slice_result){
+		.wall_ns = MEDIAN(wall_ns),
+		.cpu_ns = MEDIAN(cpu_ns),
+		.fences = MEDIAN(fences),
+		.dirtied = MEDIAN(dirtied),
+		.device = MEDIAN(device),
+		.p50_ns = MEDIAN(p50_ns),
+		.p999_ns = MEDIAN(p999_ns),
 	};
-	static const unsigned nthread[] = { 1, 2, 4, 8 };
+#undef MEDIAN
+}
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		for (size_t k = 0; k < 4; k++)
-			cell_if(bench, kinds[i].what,
-			    (struct cell){ .dir = bench->ram,
-				.force = MEDIA_FORCE_CACHE_LINE,
-				.bytes = UINT64_C(256) << 20,
-				.sector = kinds[i].sector,
-				.request = kinds[i].request,
-				.write = kinds[i].write,
-				.sequential = kinds[i].sequential,
-				.nthread = nthread[k] });
+static void
+report_results(struct bench *bench, const struct party *party,
+    const struct load *load,
+    struct slice_result result[NSUBJECT][BENCH_ROUNDS_MAX],
+    const bool failed[NSUBJECT])
+{
+	struct report_row row[NSUBJECT];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < party->n; i++) {
+		if (!serves(party->subject[i], load))
+			continue;
+		if (failed[i]) {
+			bench->nfailed++;
+			continue;
+		}
+		row[n] = (struct report_row){ .bed = party->bed->name,
+			.load = load->what,
+			.subject = party->subject[i]->name,
+			.nthread = load->nthread,
+			.nround = bench->nround };
+		fill_row(&row[n], result[i], bench->nround);
+		if (i > 0 && !failed[0]) {
+			row[n].wall_ratio =
+			    ratio_of(result[0], result[i], bench->nround,
+				offsetof(struct slice_result, wall_ns));
+			row[n].cpu_ratio =
+			    ratio_of(result[0], result[i], bench->nround,
+				offsetof(struct slice_result, cpu_ns));
+		}
+		n++;
+	}
+	report_cell(&bench->report, row, n);
+}
+
+static void
+run_cell(
+    struct bench *bench, const struct party *party, const struct load *load)
+{
+	static struct slice_result result[NSUBJECT][BENCH_ROUNDS_MAX];
+	bool failed[NSUBJECT] = { false };
+
+	for (unsigned k = 0; k < bench->nround; k++) {
+		/* The order turns round, so that no subject is always first. */
+		for (unsigned j = 0; j < party->n; j++) {
+			unsigned i = k % 2 == 0 ? j : party->n - 1 - j;
+
+			if (!serves(party->subject[i], load))
+				continue;
+			if (!measure_slice(party->subject[i], party->bed, load,
+				party->state[i], bench->slice_ms,
+				&result[i][k]))
+				failed[i] = true;
+		}
+	}
+	bench->ncell++;
+	report_results(bench, party, load, result, failed);
+}
+
+static void
+count_cell(
+    struct bench *bench, const struct party *party, const struct load *load)
+{
+	for (unsigned i = 0; i < party->n; i++) {
+		if (!serves(party->subject[i], load))
+			continue;
+		bench->ncell++;
+		if (bench_counted(party->subject[i], party->state[i], load,
+			bench->count) != 0)
+			bench->nfailed++;
 	}
 }
 
 static void
-run_disk(struct bench *bench)
+run_loads(struct bench *bench, const struct party *party,
+    const struct load *load, unsigned nload, bool sequential)
 {
-	static const unsigned every[] = { 1, 16, 256 };
-	static const unsigned nthread[] = { 1, 4, 8 };
-	char what[64];
-	struct cell cell = { .dir = bench->disk,
-		.force = MEDIA_FORCE_PAGE,
-		.bytes = UINT64_C(128) << 20,
-		.sector = 4096,
-		.request = 4096,
-		.write = true };
+	for (unsigned i = 0; i < nload; i++) {
+		if (load[i].sequential != sequential ||
+		    !wants_cell(bench, party->bed, &load[i]))
+			continue;
+		if (bench->count > 0)
+			count_cell(bench, party, &load[i]);
+		else
+			run_cell(bench, party, &load[i]);
+	}
+}
 
-	for (size_t i = 0; i < 3; i++) {
-		cell.durable_flush = false;
-		cell.nthread = nthread[i];
-		cell_if(bench, "disk 4K random write, durable each", cell);
+static void
+run_bed(struct bench *bench, const struct bed_loads *row)
+{
+	struct bed bed = row->bed;
+	struct party party;
+	bool any = false;
+
+	for (unsigned i = 0; i < row->nload; i++)
+		any = any || wants_cell(bench, &bed, &row->load[i]);
+	if (!any)
+		return;
+	bed.dir = bed.is_disk ? bench->disk : bench->ram;
+	if (bench->quick || bench->count > 0)
+		bed.bytes /= 8;
+	open_party(bench, &bed, &party);
+	/* Nothing is measured before it has been touched. */
+	write_all(&party, bed.sector, false);
+	run_loads(bench, &party, row->load, row->nload, true);
+	write_all(&party, bed.sector, true);
+	run_loads(bench, &party, row->load, row->nload, false);
+	close_party(&party);
+}
+
+static unsigned
+number_of(const char *text, unsigned max)
+{
+	unsigned long n = strtoul(text, NULL, 10);
+
+	return n < 1 ? 1 : n > max ? max : (unsigned)n;
+}
+
+static bool
+parse_option(struct bench *bench, int option, const char **ret_json)
+{
+	switch (option) {
+	case 'q':
+		bench->quick = true;
+		bench->nround = 3;
+		bench->slice_ms = 10;
+		break;
+	case 'j':
+		*ret_json = optarg;
+		break;
+	case 'f':
+		bench->filter = optarg;
+		break;
+	case 's':
+		bench->subjects = optarg;
+		break;
+	case 'n':
+		bench->nround = number_of(optarg, BENCH_ROUNDS_MAX);
+		break;
+	case 'm':
+		bench->slice_ms = number_of(optarg, 100000);
+		break;
+	case 'r':
+		bench->ram = optarg;
+		break;
+	case 'd':
+		bench->disk = optarg;
+		break;
+	case 'c':
+		bench->count = number_of(optarg, 1000000000);
+		break;
+	default:
+		return false;
 	}
-	for (size_t i = 0; i < 3; i++) {
-		cell.durable_flush = true;
-		cell.nthread = 1;
-		cell.sync_every = every[i];
-		(void)snprintf(what, sizeof(what),
-		    "disk 4K random write, flush every %u", every[i]);
-		cell_if(bench, what, cell);
-		cell.nthread = 4;
-		cell_if(bench, what, cell);
-	}
+	return true;
 }
 
 int
@@ -320,41 +402,43 @@ main(int argc, char **argv)
 		{ "quick", no_argument, NULL, 'q' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "filter", required_argument, NULL, 'f' },
-		{ "disk", required_argument, NULL, 'd' },
+		{ "subjects", required_argument, NULL, 's' },
+		{ "rounds", required_argument, NULL, 'n' },
+		{ "slice", required_argument, NULL, 'm' },
 		{ "ram", required_argument, NULL, 'r' },
+		{ "disk", required_argument, NULL, 'd' },
+		{ "count", required_argument, NULL, 'c' },
 		{ 0 },
 	};
 	struct bench bench = { .ram = "/dev/shm",
 		.disk = "/var/tmp",
-		.repeat = 5,
-		.slice_ms = 300 };
+		.nround = 7,
+		.slice_ms = 100 };
+	const char *json = NULL;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'q') {
-			bench.repeat = 3;
-			bench.slice_ms = 60;
-		} else if (option == 'j') {
-			bench.json = fopen(optarg, "w");
-		} else if (option == 'f') {
-			bench.filter = optarg;
-		} else if (option == 'd') {
-			bench.disk = optarg;
-		} else if (option == 'r') {
-			bench.ram = optarg;
-		} else {
+		if (!parse_option(&bench, option, &json)) {
 			fprintf(stderr,
 			    "usage: bench [--quick] [--json FILE] "
-			    "[--filter WORD] [--disk DIR] "
-			    "[--ram DIR]\n");
+			    "[--filter WORDS] [--subjects NAMES] [--rounds N] "
+			    "[--slice MS] [--ram DIR] [--disk DIR] "
+			    "[--count N]\n");
 			return 2;
 		}
 	}
 	if (media_install_sigbus() < 0)
 		return 1;
-	run_ram(&bench);
-	run_disk(&bench);
-	if (bench.json != NULL)
-		(void)fclose(bench.json);
-	return bench.nfailed == 0 ? 0 : 1;
+	report_open(&bench.report, json);
+	for (unsigned i = 0; i < nbed_loads; i++)
+		run_bed(&bench, &bed_loads[i]);
+	if (bench.count == 0 && has_all_words("life", bench.filter)) {
+		bench.ncell++;
+		if (!life_run(&bench.report, bench.disk, bench.quick))
+			bench.nfailed++;
+	}
+	report_close(&bench.report);
+	if (bench.ncell == 0)
+		fprintf(stderr, "bench: no cell has that name\n");
+	return bench.nfailed == 0 && bench.ncell > 0 ? 0 : 1;
 }

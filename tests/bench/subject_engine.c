@@ -12,23 +12,22 @@
 #include "bench.h"
 
 struct engine {
-	const struct cell *cell;
 	struct btt_worker_pool *pool;
 	struct btt *btt;
 };
 
 static void *
-engine_open(const struct cell *cell)
+engine_open(const struct bed *bed)
 {
-	struct media_options media_options = { .force = cell->force,
+	struct media_options media_options = { .force = bed->force,
 		.allow_sparse = true };
 	struct btt_create_options create = {
 		.layout = BTT_LAYOUT_V11,
-		.sector_bytes = cell->sector,
-		.nfree = cell->force == MEDIA_FORCE_PAGE ? 4096 : 256,
+		.sector_bytes = bed->sector,
+		.nfree = bed->force == MEDIA_FORCE_PAGE ? 4096 : 256,
 		.medium_is_zero = true,
 	};
-	struct btt_open_options options = { .durability = cell->durable_flush
+	struct btt_open_options options = { .durability = bed->durable_flush
 		    ? BTT_DURABLE_FLUSH
 		    : BTT_DURABLE_WRITE };
 	struct btt_error error = { "" };
@@ -37,11 +36,10 @@ engine_open(const struct cell *cell)
 	char path[256];
 	int fd;
 
-	if ((fd = bench_file(cell, path, sizeof(path))) < 0)
+	if ((fd = bench_file(bed, path, sizeof(path))) < 0)
 		return NULL;
 	(void)close(fd);
 	engine = calloc(1, sizeof(*engine));
-	engine->cell = cell;
 	if (media_open(path, &media_options, &media, &error) < 0 ||
 	    btt_create(media, &create, &error) < 0 ||
 	    btt_worker_pool_new(BENCH_THREADS_MAX, &engine->pool) < 0 ||
@@ -54,21 +52,22 @@ engine_open(const struct cell *cell)
 }
 
 static int
-engine_read(void *state, unsigned thread, uint64_t off, void *buf)
+engine_read(void *state, unsigned thread, uint64_t off, size_t len, void *buf)
 {
 	struct engine *engine = state;
 
 	return btt_read(engine->btt, btt_worker_pool_get(engine->pool, thread),
-	    off, engine->cell->request, buf);
+	    off, len, buf);
 }
 
 static int
-engine_write(void *state, unsigned thread, uint64_t off, const void *buf)
+engine_write(
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
 {
 	struct engine *engine = state;
 
 	return btt_write(engine->btt, btt_worker_pool_get(engine->pool, thread),
-	    off, engine->cell->request, buf);
+	    off, len, buf);
 }
 
 static int
@@ -111,5 +110,11 @@ engine_close(void *state)
 	free(engine);
 }
 
-const struct subject subject_engine = { "bttfs", engine_open, engine_read,
-	engine_write, engine_sync, engine_size, engine_nfence, engine_close };
+const struct subject subject_engine = { .name = "bttfs",
+	.open = engine_open,
+	.read = engine_read,
+	.write = engine_write,
+	.sync = engine_sync,
+	.size = engine_size,
+	.nfence = engine_nfence,
+	.close = engine_close };

@@ -5,51 +5,41 @@
  */
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 struct file {
-	const struct cell *cell;
+	const struct bed *bed;
 	int fd;
 	_Atomic uint64_t nsync;
 };
 
 static void *
-file_open(const struct cell *cell)
+file_open(const struct bed *bed)
 {
 	struct file *file;
 	char path[256];
-	uint8_t *zero;
 
-	if (cell->force != MEDIA_FORCE_PAGE)
+	if (bed->force != MEDIA_FORCE_PAGE)
 		return NULL;
 	file = calloc(1, sizeof(*file));
-	file->cell = cell;
-	if ((file->fd = bench_file(cell, path, sizeof(path))) < 0) {
+	file->bed = bed;
+	if ((file->fd = bench_file(bed, path, sizeof(path))) < 0) {
 		free(file);
 		return NULL;
 	}
 	(void)unlink(path);
-	/* Written once, so that no write allocates. */
-	zero = calloc(1, 1 << 20);
-	for (uint64_t off = 0; off < cell->bytes; off += 1 << 20) {
-		if (pwrite(file->fd, zero, 1 << 20, (off_t)off) < 0)
-			break;
-	}
-	free(zero);
-	(void)fsync(file->fd);
 	return file;
 }
 
 static int
-file_read(void *state, unsigned thread, uint64_t off, void *buf)
+file_read(void *state, unsigned thread, uint64_t off, size_t len, void *buf)
 {
 	struct file *file = state;
 
 	(void)thread;
-	return pread(file->fd, buf, file->cell->request, (off_t)off) < 0;
+	return pread(file->fd, buf, len, (off_t)off) < 0;
 }
 
 static int
@@ -58,19 +48,20 @@ file_sync(void *state, unsigned thread)
 	struct file *file = state;
 
 	(void)thread;
-	atomic_fetch_add(&file->nsync, 1);
+	(void)atomic_fetch_add(&file->nsync, 1);
 	return fdatasync(file->fd);
 }
 
 static int
-file_write(void *state, unsigned thread, uint64_t off, const void *buf)
+file_write(
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
 {
 	struct file *file = state;
 
-	if (pwrite(file->fd, buf, file->cell->request, (off_t)off) < 0)
+	if (pwrite(file->fd, buf, len, (off_t)off) < 0)
 		return -1;
 	/* durability=write means each write by itself. */
-	return file->cell->durable_flush ? 0 : file_sync(state, thread);
+	return file->bed->durable_flush ? 0 : file_sync(state, thread);
 }
 
 static uint64_t
@@ -78,7 +69,7 @@ file_size(void *state)
 {
 	struct file *file = state;
 
-	return file->cell->bytes;
+	return file->bed->bytes;
 }
 
 static uint64_t
@@ -98,5 +89,11 @@ file_close(void *state)
 	free(file);
 }
 
-const struct subject subject_file = { "plain file", file_open, file_read,
-	file_write, file_sync, file_size, file_nfence, file_close };
+const struct subject subject_file = { .name = "plain file",
+	.open = file_open,
+	.read = file_read,
+	.write = file_write,
+	.sync = file_sync,
+	.size = file_size,
+	.nfence = file_nfence,
+	.close = file_close };

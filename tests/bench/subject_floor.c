@@ -1,134 +1,177 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * subject_floor -- the least that a crash-safe sector could cost on the same
- * medium: the copy, a 16-byte log entry, a 4-byte map entry, three fences for
- * each request and one write-back for each touched map line; no lock, no
- * lookup beyond one map load.  It is not correct with two threads on a sector
- * and has no recovery: it is a floor.  Reads are one map load and one copy.
+ * medium.  A write of n sectors: n non-temporal copies and a fence; n log
+ * entries of 16 bytes, each with its write-back, and a fence; n map entries of
+ * 4 bytes, with one write-back for each line of the map, and a fence.  A read:
+ * a map entry and a copy for each sector.
+ *
+ * No lock, no reader is waited for, nothing is checked, there is no recovery,
+ * and two threads on one sector corrupt it: it is a floor, not an engine.  Each
+ * thread has free blocks of its own and takes the old block of a sector in
+ * exchange for one, so blocks age as they do in a BTT.
  */
+#include <libpmem2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-#define LOG_BYTES 64u
+#define LOG_BYTES 64u /* from entry to entry, as in a BTT */
+#define FREE_MAX 256u
+#define THREADS_MAX 8u /* of loads on beds that have a floor */
 
-struct floor {
-	const struct cell *cell;
-	struct media *media;
-	uint64_t data_off, nblock;
-	uint64_t log_off, map_off;
-	uint32_t next[BENCH_THREADS_MAX]; /* free block of a thread's slot */
+/* On cache lines of its own: a floor has no false sharing. */
+struct floor_thread {
+	_Alignas(128) uint32_t free[FREE_MAX];
+	uint64_t seq;
+	uint8_t *log;
 };
 
-static void *
-floor_open(const struct cell *cell)
+struct floor {
+	const struct bed *bed;
+	struct pmem2_map *map;
+	uint8_t *bytes;
+	uint32_t *entry; /* the map, in host order */
+	uint8_t *data;
+	uint64_t nsector;
+	pmem2_memcpy_fn copy;
+	pmem2_flush_fn flush;
+	pmem2_drain_fn drain;
+	struct floor_thread thread[THREADS_MAX];
+};
+
+static bool
+floor_map(struct floor *floor, int fd)
 {
-	struct media_options options = { .force = cell->force,
-		.allow_sparse = true };
-	struct btt_error error = { "" };
+	enum pmem2_granularity granularity =
+	    floor->bed->force == MEDIA_FORCE_BYTE
+	    ? PMEM2_GRANULARITY_BYTE
+	    : PMEM2_GRANULARITY_CACHE_LINE;
+	struct pmem2_source *source = NULL;
+	int r;
+
+	floor->bytes = mmap(
+	    NULL, floor->bed->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (floor->bytes == MAP_FAILED)
+		return false;
+	r = pmem2_source_from_anon(&source, floor->bed->bytes);
+	if (r == 0)
+		r = pmem2_map_from_existing(&floor->map, source, floor->bytes,
+		    floor->bed->bytes, granularity);
+	(void)pmem2_source_delete(&source);
+	return r == 0;
+}
+
+static void
+floor_lay_out(struct floor *floor)
+{
+	uint64_t sector = floor->bed->sector;
+	uint64_t log_bytes = (uint64_t)THREADS_MAX * FREE_MAX * LOG_BYTES;
+	uint64_t nfree = (uint64_t)THREADS_MAX * FREE_MAX;
+	uint32_t block = 0;
+
+	floor->nsector =
+	    (floor->bed->bytes - log_bytes) / (sector + 4) - nfree - 4;
+	floor->entry = (uint32_t *)(void *)(floor->bytes + log_bytes);
+	floor->data = floor->bytes +
+	    ((log_bytes + floor->nsector * 4 + 4095) & ~UINT64_C(4095));
+	/* Each byte is touched, so that no fault is measured. */
+	memset(floor->bytes, 0, floor->bed->bytes);
+	while (block < floor->nsector) {
+		floor->entry[block] = block;
+		block++;
+	}
+	for (unsigned i = 0; i < THREADS_MAX; i++) {
+		struct floor_thread *thread = &floor->thread[i];
+
+		thread->log = floor->bytes + (uint64_t)i * FREE_MAX * LOG_BYTES;
+		for (unsigned k = 0; k < FREE_MAX; k++)
+			thread->free[k] = block++;
+	}
+}
+
+static void *
+floor_open(const struct bed *bed)
+{
 	struct floor *floor;
 	char path[256];
 	int fd;
 
 	/* The floor of a disk is a plain file: subject_file. */
-	if (cell->force == MEDIA_FORCE_PAGE)
+	if (bed->force == MEDIA_FORCE_PAGE)
 		return NULL;
-	if ((fd = bench_file(cell, path, sizeof(path))) < 0)
+	if ((fd = bench_file(bed, path, sizeof(path))) < 0)
 		return NULL;
-	(void)close(fd);
-	floor = calloc(1, sizeof(*floor));
-	floor->cell = cell;
-	if (media_open(path, &options, &floor->media, &error) < 0) {
-		fprintf(stderr, "bench: %s: %s\n", path, error.text);
+	(void)unlink(path);
+	floor = aligned_alloc(128, sizeof(*floor));
+	memset(floor, 0, sizeof(*floor));
+	floor->bed = bed;
+	if (!floor_map(floor, fd)) {
+		fprintf(stderr, "bench: the floor cannot be mapped\n");
 		exit(1);
 	}
-	(void)unlink(path);
-	floor->nblock = (cell->bytes - (4u << 20)) / (cell->sector + 4);
-	floor->map_off = 1u << 20;
-	floor->log_off = 4096;
-	floor->data_off =
-	    (floor->map_off + floor->nblock * 4 + 4095) & ~UINT64_C(4095);
-	/* Every block is mapped to itself and touched once. */
-	for (uint64_t i = 0; i < floor->nblock; i++)
-		(void)media_store32(floor->media, floor->map_off + 4 * i,
-		    le32_encode((uint32_t)i));
-	(void)media_zero(
-	    floor->media, floor->data_off, floor->nblock * cell->sector);
-	(void)media_fence(floor->media);
+	(void)close(fd);
+	floor->copy = pmem2_get_memcpy_fn(floor->map);
+	floor->flush = pmem2_get_flush_fn(floor->map);
+	floor->drain = pmem2_get_drain_fn(floor->map);
+	floor_lay_out(floor);
 	return floor;
 }
 
 static int
-floor_read(void *state, unsigned thread, uint64_t off, void *buf)
+floor_read(void *state, unsigned thread, uint64_t off, size_t len, void *buf)
 {
 	struct floor *floor = state;
-	uint32_t sector = floor->cell->sector;
+	size_t sector = floor->bed->sector;
+	uint32_t *entry = &floor->entry[off / sector];
 	uint8_t *dst = buf;
 
 	(void)thread;
-	for (uint32_t i = 0; i < floor->cell->request / sector; i++) {
-		uint32_t block = media_load32(
-		    floor->media, floor->map_off + 4 * (off / sector + i));
-
-		memcpy(dst,
-		    media_at(floor->media,
-			floor->data_off + (uint64_t)block * sector),
-		    sector);
-		dst += sector;
-	}
+	for (size_t i = 0; i < len / sector; i++)
+		memcpy(
+		    dst + i * sector, floor->data + entry[i] * sector, sector);
 	return 0;
 }
 
-/* A scattered place for each sector, as a BTT that has aged has it. */
-static uint64_t
-scatter(const struct floor *floor, uint64_t n)
-{
-	return n * UINT64_C(0x9e3779b97f4a7c15) % floor->nblock;
-}
-
 static int
-floor_write(void *state, unsigned thread, uint64_t off, const void *buf)
+floor_write(
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
 {
 	struct floor *floor = state;
-	struct media *media = floor->media;
-	uint32_t sector = floor->cell->sector;
-	uint32_t n = floor->cell->request / sector;
-	uint64_t premap = off / sector;
-	uint64_t log = floor->log_off + thread * 64u * 1024;
-	uint32_t stamp = floor->next[thread]++;
-	int r = 0;
+	struct floor_thread *self = &floor->thread[thread];
+	size_t sector = floor->bed->sector;
+	uint64_t first = off / sector;
+	uint32_t *entry = &floor->entry[first];
+	const uint8_t *src = buf;
+	size_t n = len / sector;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t block = scatter(floor, premap + i + stamp);
+	for (size_t i = 0; i < n; i++)
+		(void)floor->copy(floor->data + self->free[i] * sector,
+		    src + i * sector, sector,
+		    PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_NONTEMPORAL);
+	floor->drain();
+	self->seq++;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *log = (uint64_t *)(void *)(self->log + i * LOG_BYTES +
+		    self->seq % 2 * 16);
 
-		r |= media_copy(media, floor->data_off + block * sector,
-		    (const uint8_t *)buf + (size_t)i * sector, sector);
-		r |= media_store64(
-		    media, log + i * LOG_BYTES, le64_encode(premap + i));
-		r |= media_flush(media, log + i * LOG_BYTES, 8);
+		log[0] = (first + i) << 32 | entry[i];
+		log[1] = (uint64_t)self->free[i] << 32 | (self->seq & 3);
+		floor->flush(log, 16);
 	}
-	r |= media_fence(media);
-	for (uint32_t i = 0; i < n; i++) {
-		r |= media_store64(
-		    media, log + i * LOG_BYTES + 8, le64_encode(stamp));
-		r |= media_flush(media, log + i * LOG_BYTES + 8, 8);
-	}
-	r |= media_fence(media);
-	for (uint32_t i = 0; i < n; i++)
-		r |= media_store32(media, floor->map_off + 4 * (premap + i),
-		    le32_encode((uint32_t)scatter(floor, premap + i + stamp)));
-	r |= media_flush(media, floor->map_off + 4 * premap, 4 * n);
-	return r | media_fence(media);
-}
+	floor->drain();
+	for (size_t i = 0; i < n; i++) {
+		uint32_t old = entry[i];
 
-static int
-floor_sync(void *state, unsigned thread)
-{
-	(void)state;
-	(void)thread;
+		entry[i] = self->free[i];
+		self->free[i] = old;
+	}
+	floor->flush(entry, n * sizeof(*entry));
+	floor->drain();
 	return 0;
 }
 
@@ -137,14 +180,7 @@ floor_size(void *state)
 {
 	struct floor *floor = state;
 
-	return floor->nblock * floor->cell->sector;
-}
-
-static uint64_t
-floor_nfence(void *state)
-{
-	(void)state;
-	return 0;
+	return floor->nsector * floor->bed->sector;
 }
 
 static void
@@ -152,9 +188,14 @@ floor_close(void *state)
 {
 	struct floor *floor = state;
 
-	media_close(floor->media);
+	(void)pmem2_map_delete(&floor->map);
+	(void)munmap(floor->bytes, floor->bed->bytes);
 	free(floor);
 }
 
-const struct subject subject_floor = { "floor", floor_open, floor_read,
-	floor_write, floor_sync, floor_size, floor_nfence, floor_close };
+const struct subject subject_floor = { .name = "floor",
+	.open = floor_open,
+	.read = floor_read,
+	.write = floor_write,
+	.size = floor_size,
+	.close = floor_close };

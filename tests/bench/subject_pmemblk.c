@@ -11,7 +11,7 @@
 #include "bench.h"
 
 struct pmemblk {
-	const struct cell *cell;
+	const struct bed *bed;
 	void *library;
 	void *pool;
 	size_t (*nblock)(void *pool);
@@ -31,7 +31,7 @@ find(void *library, const char *name, void *ret_fn)
 }
 
 static void *
-pmemblk_open_pool(const struct cell *cell)
+pmemblk_open_pool(const struct bed *bed)
 {
 	void *(*create)(const char *, size_t, size_t, mode_t);
 	struct pmemblk *blk;
@@ -40,9 +40,11 @@ pmemblk_open_pool(const struct cell *cell)
 
 	/* Read once, when the library is loaded. */
 	(void)setenv("PMEM_IS_PMEM_FORCE",
-	    cell->force == MEDIA_FORCE_PAGE ? "0" : "1", 1);
+	    bed->force == MEDIA_FORCE_PAGE ? "0" : "1", 1);
+	(void)setenv(
+	    "PMEM_NO_FLUSH", bed->force == MEDIA_FORCE_BYTE ? "1" : "0", 1);
 	blk = calloc(1, sizeof(*blk));
-	blk->cell = cell;
+	blk->bed = bed;
 	blk->library = dlopen("libpmemblk.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (blk->library == NULL)
 		goto fail;
@@ -52,11 +54,11 @@ pmemblk_open_pool(const struct cell *cell)
 	    !find(blk->library, "pmemblk_write", (void *)&blk->write) ||
 	    !find(blk->library, "pmemblk_close", (void *)&blk->close))
 		goto fail;
-	if ((fd = bench_file(cell, path, sizeof(path))) < 0)
+	if ((fd = bench_file(bed, path, sizeof(path))) < 0)
 		goto fail;
 	(void)close(fd);
-	(void)unlink(path);
-	blk->pool = create(path, cell->sector, cell->bytes, 0600);
+	/* Size 0: that of the file, which is all zero. */
+	blk->pool = create(path, bed->sector, 0, 0600);
 	(void)unlink(path);
 	if (blk->pool != NULL)
 		return blk;
@@ -68,14 +70,15 @@ fail:
 }
 
 static int
-pmemblk_read_blocks(void *state, unsigned thread, uint64_t off, void *buf)
+pmemblk_read_blocks(
+    void *state, unsigned thread, uint64_t off, size_t len, void *buf)
 {
 	struct pmemblk *blk = state;
-	uint32_t sector = blk->cell->sector;
+	uint32_t sector = blk->bed->sector;
 	int r = 0;
 
 	(void)thread;
-	for (uint32_t i = 0; i < blk->cell->request / sector; i++)
+	for (uint32_t i = 0; i < len / sector; i++)
 		r |= blk->read(blk->pool, (char *)buf + (size_t)i * sector,
 		    (long long)(off / sector + i));
 	return r;
@@ -83,26 +86,18 @@ pmemblk_read_blocks(void *state, unsigned thread, uint64_t off, void *buf)
 
 static int
 pmemblk_write_blocks(
-    void *state, unsigned thread, uint64_t off, const void *buf)
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
 {
 	struct pmemblk *blk = state;
-	uint32_t sector = blk->cell->sector;
+	uint32_t sector = blk->bed->sector;
 	int r = 0;
 
 	(void)thread;
-	for (uint32_t i = 0; i < blk->cell->request / sector; i++)
+	for (uint32_t i = 0; i < len / sector; i++)
 		r |= blk->write(blk->pool,
 		    (const char *)buf + (size_t)i * sector,
 		    (long long)(off / sector + i));
 	return r;
-}
-
-static int
-pmemblk_sync(void *state, unsigned thread)
-{
-	(void)state;
-	(void)thread;
-	return 0;
 }
 
 static uint64_t
@@ -110,14 +105,7 @@ pmemblk_size(void *state)
 {
 	struct pmemblk *blk = state;
 
-	return (uint64_t)blk->nblock(blk->pool) * blk->cell->sector;
-}
-
-static uint64_t
-pmemblk_nfence(void *state)
-{
-	(void)state;
-	return 0;
+	return (uint64_t)blk->nblock(blk->pool) * blk->bed->sector;
 }
 
 static void
@@ -130,6 +118,9 @@ pmemblk_close_pool(void *state)
 	free(blk);
 }
 
-const struct subject subject_pmemblk = { "libpmemblk", pmemblk_open_pool,
-	pmemblk_read_blocks, pmemblk_write_blocks, pmemblk_sync, pmemblk_size,
-	pmemblk_nfence, pmemblk_close_pool };
+const struct subject subject_pmemblk = { .name = "libpmemblk",
+	.open = pmemblk_open_pool,
+	.read = pmemblk_read_blocks,
+	.write = pmemblk_write_blocks,
+	.size = pmemblk_size,
+	.close = pmemblk_close_pool };
