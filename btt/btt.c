@@ -7,8 +7,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <btt/label.h>
 
 #include "engine.h"
 #include "group.h"
@@ -76,6 +79,38 @@ report_probe(
 			options->report(options->report_arg, &finding);
 		}
 	}
+}
+
+/* The same of the labels, if it is they that led here. */
+static void
+report_labels(const struct media *media, const struct btt_probe *probe,
+    const struct btt_open_options *options)
+{
+	struct btt_finding finding = { .name = "label",
+		.severity = BTT_DAMAGE,
+		.entry = BTT_NO_ENTRY,
+		.endangers = "the namespaces may be lost" };
+	struct btt_labels labels;
+
+	if (options->report == NULL || probe->label == NULL ||
+	    btt_labels_read(media, &labels) < 0)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		if (labels.index[i].problem == NULL)
+			continue;
+		finding.off = labels.index[i].off;
+		(void)snprintf(finding.text, sizeof(finding.text),
+		    "label index block %u is damaged (%s), using the other", i,
+		    labels.index[i].problem);
+		options->report(options->report_arg, &finding);
+	}
+	if (labels.nbad > 0) {
+		finding.off = labels.off;
+		(void)snprintf(finding.text, sizeof(finding.text),
+		    "%u labels are damaged", labels.nbad);
+		options->report(options->report_arg, &finding);
+	}
+	btt_labels_fini(&labels);
 }
 
 static int
@@ -200,7 +235,8 @@ btt_open(struct media *media, struct btt_worker_pool *pool,
 
 	if (media->read_only && !options->read_only)
 		return btt_error_set(error, -EROFS, "medium is read-only");
-	if ((r = btt_probe(media, &probe, error)) < 0)
+	r = btt_probe_namespace(media, options->namespace, &probe, error);
+	if (r < 0)
 		return r;
 	if ((btt = calloc(1, sizeof(*btt))) == NULL) {
 		r = -ENOMEM;
@@ -216,6 +252,7 @@ btt_open(struct media *media, struct btt_worker_pool *pool,
 	if ((r = open_lanes(btt, options->nlane)) < 0)
 		goto fail;
 	report_probe(&probe, options);
+	report_labels(media, &probe, options);
 	if ((r = recover(btt, error)) < 0)
 		goto fail;
 	if (wants_groups(btt) && (r = group_open(btt)) < 0)

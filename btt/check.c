@@ -206,7 +206,7 @@ check_enter(
 static bool
 is_on_medium(const struct check *check, uint64_t end)
 {
-	return end <= check->media->size - check->place->off;
+	return end <= check->end - check->place->off;
 }
 
 static uint64_t
@@ -273,9 +273,10 @@ btt_check(const struct media *media, const struct btt_check_options *options,
 	struct probe_walk walk;
 	int r;
 
-	if ((r = probe_walk_find(media, &walk)) < 0)
+	if ((r = probe_walk_find(media, options->namespace, &walk)) < 0)
 		return btt_error_set(error, r, "out of memory");
 	check.layout = walk.probe.layout;
+	check.end = probe_end_off(&walk.probe);
 	/* Damage is a finding if it is known whose. */
 	if (walk.r < 0 && (walk.r != -EUCLEAN || walk.probe.narena == 0)) {
 		r = btt_error_set(error, walk.r, "%s", walk.error.text);

@@ -61,6 +61,7 @@ struct check {
 	struct btt_check_result *result;
 	struct btt_error *error;
 	enum btt_layout layout;
+	uint64_t end;  /* of the namespace, on the medium */
 	uint64_t done; /* bytes of logs and maps */
 	uint64_t total;
 

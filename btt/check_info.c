@@ -122,9 +122,8 @@ check_other_copy(struct check *check, const uint8_t used[BTT_INFO_BYTES])
 		    state_text(place->primary), backup_off);
 		return 0;
 	}
-	if (BTT_INFO_BYTES > check->media->size - place->off ||
-	    place->info.info2off >
-		check->media->size - place->off - BTT_INFO_BYTES)
+	if (BTT_INFO_BYTES > check->end - place->off ||
+	    place->info.info2off > check->end - place->off - BTT_INFO_BYTES)
 		return 0; /* the end of the medium is a finding of its own */
 	if (place->backup != BTT_INFO_VALID) {
 		check_found(check, CHECK_INFO2, BTT_NO_ENTRY, backup_off,
@@ -233,8 +232,8 @@ check_end(struct check *check, const struct probe_walk *walk)
 	case PROBE_END_LAST:
 		break;
 	case PROBE_END_SHORT:
-		check_found(check, CHECK_SHORT, BTT_NO_ENTRY,
-		    check->media->size, "%s", walk->error.text);
+		check_found(check, CHECK_SHORT, BTT_NO_ENTRY, check->end, "%s",
+		    walk->error.text);
 		break;
 	case PROBE_END_CONTRADICT:
 		info_find_problems(&check->place->info, found_problem, check);
@@ -256,7 +255,7 @@ check_tail(struct check *check, const struct probe_walk *walk)
 {
 	const struct btt_arena_place *last =
 	    &walk->probe.arena[walk->probe.narena - 1];
-	uint64_t room = check->media->size - last->off;
+	uint64_t room = check->end - last->off;
 	uint64_t used = info_arena_bytes(&last->info);
 	uint64_t most;
 

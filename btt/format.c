@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <btt/label.h>
+
 #include "flog.h"
 #include "hook.h"
 #include "layout.h"
@@ -276,6 +278,31 @@ erase_places(struct creation *creation, uint64_t off)
 }
 
 /*
+ * Labels would go on telling of namespaces that are gone.  Without them what
+ * is found of the old ones is whole, or nothing.
+ */
+static int
+erase_labels(struct creation *creation)
+{
+	struct btt_labels labels;
+	int r;
+
+	r = btt_labels_read(creation->media, &labels);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return btt_error_set(creation->error, r, "out of memory");
+	for (unsigned i = 0; i < 2 && r == 0; i++) {
+		/* An index that cannot be found need not be erased. */
+		if (labels.index[i].off != 0)
+			r = put(creation, labels.index[i].off, NULL,
+			    sizeof(label_signature));
+	}
+	btt_labels_fini(&labels);
+	return r;
+}
+
+/*
  * An old BTT must not be found while its map and log are half new, nor come
  * back some day when ours is damaged.
  */
@@ -286,6 +313,8 @@ erase_old(struct creation *creation)
 	const size_t nstart = sizeof(starts) / sizeof(starts[0]);
 	int r;
 
+	if ((r = erase_labels(creation)) < 0)
+		return r;
 	/* Under what is found lies what was left over: one each at most. */
 	for (size_t i = 0; i < nstart; i++) {
 		if ((r = erase_found(creation)) < 0)

@@ -163,13 +163,13 @@ add_walk(struct btt_inspect *inspect, const struct probe_walk *walk)
  * one of those that arenas have.
  */
 static bool
-find_backup(
-    const struct media *media, uint64_t off, struct btt_info_copy *ret_backup)
+find_backup(const struct media *media, uint64_t end, uint64_t off,
+    struct btt_info_copy *ret_backup)
 {
 	uint64_t place[PROBE_NBACKUP];
 
-	probe_backup_places(media->size, off, place);
-	if (!probe_has_label_area(media))
+	probe_backup_places(end, off, place);
+	if (end < media->size || !probe_has_label_area(media))
 		place[PROBE_BACKUP_LABEL] = BTT_NOWHERE;
 	for (unsigned i = 0; i < PROBE_NBACKUP; i++) {
 		btt_inspect_info(media, place[i], ret_backup);
@@ -191,8 +191,8 @@ find_backup(
  * neither is there.
  */
 static bool
-find_presumed(const struct media *media, uint64_t off, enum btt_layout layout,
-    struct btt_inspect_arena *ret_arena)
+find_presumed(const struct media *media, uint64_t end, uint64_t off,
+    enum btt_layout layout, struct btt_inspect_arena *ret_arena)
 {
 	struct btt_info_copy primary, backup = { 0 };
 	bool has_backup = false;
@@ -204,7 +204,7 @@ find_presumed(const struct media *media, uint64_t off, enum btt_layout layout,
 		has_backup = btt_info_copy_has_fields(&backup);
 	}
 	if (!has_backup)
-		has_backup = find_backup(media, off, &backup);
+		has_backup = find_backup(media, end, off, &backup);
 	if (!has_backup && !btt_info_copy_has_fields(&primary))
 		return false;
 	*ret_arena = (struct btt_inspect_arena){
@@ -226,20 +226,18 @@ find_presumed(const struct media *media, uint64_t off, enum btt_layout layout,
 
 /* Every arena that has an info block where one of this layout belongs. */
 static int
-add_presumed(struct btt_inspect *inspect, const struct media *media,
-    enum btt_layout layout, uint64_t start)
+add_presumed_of(struct btt_inspect *inspect, const struct media *media,
+    uint64_t off, uint64_t end, enum btt_layout layout)
 {
+	const uint64_t room = end - off;
 	struct btt_inspect_arena arena;
-	uint64_t off = start;
 	uint64_t bytes;
 	int r;
 
-	if (media->size < start)
-		return 0;
 	for (uint32_t i = 0; i < BTT_ARENA_MAX; i++) {
-		if ((bytes = btt_arena_bytes(media->size - start, i)) == 0)
+		if ((bytes = btt_arena_bytes(room, i)) == 0)
 			break;
-		if (find_presumed(media, off, layout, &arena)) {
+		if (find_presumed(media, end, off, layout, &arena)) {
 			arena.index = i;
 			if ((r = add_arena(inspect, &arena)) < 0)
 				return r;
@@ -249,8 +247,10 @@ add_presumed(struct btt_inspect *inspect, const struct media *media,
 	return 0;
 }
 
-int
-btt_inspect_find(const struct media *media, struct btt_inspect *ret_inspect)
+/* The same of every layout, in one namespace. */
+static int
+add_presumed(struct btt_inspect *inspect, const struct media *media,
+    uint64_t off, uint64_t bytes)
 {
 	static const struct {
 		enum btt_layout layout;
@@ -260,20 +260,58 @@ btt_inspect_find(const struct media *media, struct btt_inspect *ret_inspect)
 		{ BTT_LAYOUT_V20, 0 },
 		{ BTT_LAYOUT_POOL, BTT_POOL_OFFSET },
 	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(starts) / sizeof(starts[0]);
+	     i++) {
+		if (bytes >= starts[i].off)
+			r = add_presumed_of(inspect, media, off + starts[i].off,
+			    off + bytes, starts[i].layout);
+	}
+	return r;
+}
+
+/* Wherever there may be some: in namespaces if there are labels. */
+static int
+add_all_presumed(struct btt_inspect *inspect, const struct media *media,
+    const struct btt_namespace *label)
+{
+	struct btt_labels labels;
+	int r;
+
+	if (label != NULL)
+		return add_presumed(inspect, media, label->off, label->bytes);
+	r = btt_labels_read(media, &labels);
+	if (r == -ENOENT)
+		return add_presumed(inspect, media, 0, media->size);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < labels.n && r == 0; i++) {
+		if (labels.ns[i].r == 0)
+			r = add_presumed(inspect, media, labels.ns[i].off,
+			    labels.ns[i].bytes);
+	}
+	btt_labels_fini(&labels);
+	return r;
+}
+
+int
+btt_inspect_find(const struct media *media, const char *namespace,
+    struct btt_inspect *ret_inspect)
+{
 	struct btt_inspect inspect = { 0 };
 	struct probe_walk walk;
 	int r;
 
-	if ((r = probe_walk_find(media, &walk)) < 0)
+	if ((r = probe_walk_find(media, namespace, &walk)) < 0)
 		return r;
 	inspect.verdict = walk.r;
 	inspect.reason = walk.error;
 	r = add_walk(&inspect, &walk);
-	for (size_t i = 0;
-	     r == 0 && walk.r < 0 && i < sizeof(starts) / sizeof(starts[0]);
-	     i++)
-		r = add_presumed(
-		    &inspect, media, starts[i].layout, starts[i].off);
+	if (r == 0 && walk.r < 0)
+		r = add_all_presumed(&inspect, media, walk.probe.label);
+	inspect.label = walk.probe.label;
+	walk.probe.label = NULL;
 	probe_walk_fini(&walk);
 	if (r < 0) {
 		btt_inspect_fini(&inspect);
@@ -286,6 +324,7 @@ btt_inspect_find(const struct media *media, struct btt_inspect *ret_inspect)
 void
 btt_inspect_fini(struct btt_inspect *inspect)
 {
+	free(inspect->label);
 	free(inspect->arena);
 	memset(inspect, 0, sizeof(*inspect));
 }

@@ -52,22 +52,28 @@ btt_sector_size_known(uint32_t external_lbasize)
 }
 
 uint64_t
-btt_info_checksum(const uint8_t block[BTT_INFO_BYTES])
+layout_checksum(const uint8_t *bytes, size_t len, size_t sum_off)
 {
-	const size_t sum_off = offsetof(struct info_media, checksum);
 	uint32_t low = 0;
 	uint32_t high = 0;
 
-	for (size_t off = 0; off < BTT_INFO_BYTES; off += sizeof(struct le32)) {
+	for (size_t off = 0; off < len; off += sizeof(struct le32)) {
 		struct le32 word = { 0 };
 
 		/* The sum's own words count as zero, which still moves high. */
-		if (off < sum_off)
-			memcpy(&word, block + off, sizeof(word));
+		if (off < sum_off || off - sum_off >= sizeof(struct le64))
+			memcpy(&word, bytes + off, sizeof(word));
 		low += le32_decode(word);
 		high += low;
 	}
 	return (uint64_t)high << 32 | low;
+}
+
+uint64_t
+btt_info_checksum(const uint8_t block[BTT_INFO_BYTES])
+{
+	return layout_checksum(
+	    block, BTT_INFO_BYTES, offsetof(struct info_media, checksum));
 }
 
 enum btt_info_state

@@ -51,6 +51,12 @@ static_assert(offsetof(struct info_media, checksum) == 4088, "summed last");
 
 extern const uint8_t info_signature[16];
 
+/*
+ * Fletcher-64 of 1.3, which labels have too: over len bytes, a multiple of 4,
+ * the 8 bytes of the sum itself at sum_off counted as zero.
+ */
+uint64_t layout_checksum(const uint8_t *bytes, size_t len, size_t sum_off);
+
 /* Log entry, 3.1: one half of a pair. */
 struct flog_media {
 	struct le32 lba;

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * probe -- finding a BTT without being told where.
+ * probe -- a walk over the arenas of a BTT, given where it starts.  What may
+ * be where is probe_find.c's business.
  *
- * Each layout has its own start, and a walk over the arenas is tried from each
- * of them.  A walk ends for certain: the next arena is one arena further on,
- * at least 16 MiB (info.c), and must lie on the medium.
- *
- * Two layouts at once: what a BTT's user stores must not decide which one is
- * opened.  Sectors lie between dataoff and mapoff, so a user of a v2.0 BTT
- * can write what looks like a v1.1 BTT, while neither the first page nor the
- * page of a backup is ever a user's.  On the other hand a v2.0 block or a pool
- * header stays behind in the first page when the kernel makes a v1.1 BTT.
- * choose() tells them apart.
+ * A walk ends for certain: the next arena is one arena further on, at least
+ * 16 MiB (info.c), and must lie in the namespace.
  */
 #include "probe.h"
 
@@ -68,7 +61,7 @@ probe_read_block(
 
 void
 probe_backup_places(
-    uint64_t media_bytes, uint64_t off, uint64_t ret_place[PROBE_NBACKUP])
+    uint64_t end, uint64_t off, uint64_t ret_place[PROBE_NBACKUP])
 {
 	const uint64_t behind[PROBE_NBACKUP] = {
 		[PROBE_BACKUP_END] = 0,
@@ -78,25 +71,25 @@ probe_backup_places(
 	for (unsigned i = 0; i < PROBE_NBACKUP; i++) {
 		uint64_t bytes = 0;
 
-		if (off <= media_bytes && behind[i] <= media_bytes - off)
-			bytes =
-			    btt_arena_bytes(media_bytes - off - behind[i], 0);
+		if (off <= end && behind[i] <= end - off)
+			bytes = btt_arena_bytes(end - off - behind[i], 0);
 		bytes -= bytes % BTT_ALIGN;
 		ret_place[i] =
 		    bytes > 0 ? off + bytes - BTT_INFO_BYTES : PROBE_NOWHERE;
 	}
 }
 
+const uint8_t label_signature[16] = "NAMESPACE_INDEX";
+
 bool
 probe_has_label_area(const struct media *media)
 {
-	static const uint8_t signature[16] = "NAMESPACE_INDEX";
 	uint8_t block[BTT_INFO_BYTES];
 
 	return media->size >= PROBE_LABEL_BYTES &&
 	    probe_read_block(media, media->size - PROBE_LABEL_BYTES, block) ==
 	    0 &&
-	    memcmp(block, signature, sizeof(signature)) == 0;
+	    memcmp(block, label_signature, sizeof(label_signature)) == 0;
 }
 
 const char *
@@ -115,14 +108,24 @@ probe_mismatch(const struct btt_info *first, const struct btt_info *other)
 
 /* A walk under way. */
 struct walker {
-	const struct media *media;
-	const struct pool *pool; /* of a pool, else NULL */
+	const struct probe_scope *scope;
 	struct probe_walk *walk;
+	uint64_t end;    /* of the namespace, on the medium */
 	uint32_t nplace; /* room for arenas */
 	/* Of the arena at hand: */
 	uint8_t primary[BTT_INFO_BYTES];
 	uint8_t backup[BTT_INFO_BYTES];
 };
+
+/* What lies beyond the namespace is as good as beyond the medium. */
+static int
+read_block(const struct walker *walker, uint64_t off,
+    uint8_t ret_block[BTT_INFO_BYTES])
+{
+	if (off > walker->end || BTT_INFO_BYTES > walker->end - off)
+		return -ERANGE;
+	return probe_read_block(walker->scope->media, off, ret_block);
+}
 
 static int
 walk_end(struct walker *walker, enum probe_end end, uint64_t off, int r)
@@ -131,6 +134,22 @@ walk_end(struct walker *walker, enum probe_end end, uint64_t off, int r)
 	walker->walk->end_off = off;
 	walker->walk->r = r;
 	return r;
+}
+
+/* Is the parent of the BTT the one that it must be? */
+static bool
+is_kin(const struct walker *walker, const struct btt_info *info)
+{
+	static const uint8_t null[BTT_UUID_BYTES];
+	const struct probe_scope *scope = walker->scope;
+
+	/* libpmemblk does not see a BTT of another pool, either. */
+	if (scope->pool != NULL)
+		return memcmp(scope->pool->uuid, info->parent_uuid,
+			   BTT_UUID_BYTES) == 0;
+	return scope->parent == NULL ||
+	    memcmp(null, info->parent_uuid, sizeof(null)) == 0 ||
+	    memcmp(scope->parent, info->parent_uuid, BTT_UUID_BYTES) == 0;
 }
 
 /* Is this block, found at place, the backup of the arena at off? */
@@ -146,8 +165,7 @@ is_backup(const struct walker *walker, const struct btt_info *info,
 	if (info->major != layouts[probe->layout].major ||
 	    info->minor != layouts[probe->layout].minor)
 		return false;
-	if (walker->pool != NULL &&
-	    memcmp(walker->pool->uuid, info->parent_uuid, BTT_UUID_BYTES) != 0)
+	if (!is_kin(walker, info))
 		return false;
 	return probe->narena == 0 ||
 	    probe_mismatch(&probe->arena[0].info, info) == NULL;
@@ -164,17 +182,17 @@ find_backup(
 	uint64_t place[PROBE_NBACKUP + 1];
 	uint64_t off = ret_place->off;
 
-	probe_backup_places(walker->media->size, off, place);
+	probe_backup_places(walker->end, off, place);
 	/* Where a sector might lie, a label area must be. */
-	if (!probe_has_label_area(walker->media))
+	if (walker->scope->parent != NULL ||
+	    !probe_has_label_area(walker->scope->media))
 		place[PROBE_BACKUP_LABEL] = PROBE_NOWHERE;
 	place[PROBE_NBACKUP] =
 	    hint <= UINT64_MAX - off ? off + hint : PROBE_NOWHERE;
 	for (unsigned i = 0; i <= PROBE_NBACKUP; i++) {
 		struct btt_info info;
 
-		if (probe_read_block(walker->media, place[i], walker->backup) <
-		    0)
+		if (read_block(walker, place[i], walker->backup) < 0)
 			continue;
 		if (btt_info_decode(walker->backup, &info) != BTT_INFO_VALID ||
 		    !is_backup(walker, &info, off, place[i]))
@@ -219,7 +237,7 @@ walk_load(struct walker *walker, struct btt_arena_place *place)
 	struct btt_info info = { .info2off = UINT64_MAX };
 	int r;
 
-	r = probe_read_block(walker->media, place->off, walker->primary);
+	r = read_block(walker, place->off, walker->primary);
 	place->primary = r < 0 ? BTT_INFO_UNREADABLE
 			       : btt_info_decode(walker->primary, &info);
 	if (place->primary == BTT_INFO_VALID) {
@@ -239,7 +257,7 @@ walk_load_backup(struct walker *walker, struct btt_arena_place *place)
 
 	if (place->from_backup)
 		return;
-	if (probe_read_block(walker->media, place->off + place->info.info2off,
+	if (read_block(walker, place->off + place->info.info2off,
 		walker->backup) < 0) {
 		place->backup = BTT_INFO_UNREADABLE;
 		return;
@@ -253,6 +271,7 @@ walk_load_backup(struct walker *walker, struct btt_arena_place *place)
 static int
 walk_check_layout(struct walker *walker, const struct btt_arena_place *place)
 {
+	const struct pool *pool = walker->scope->pool;
 	struct probe_walk *walk = walker->walk;
 	enum btt_layout layout = walk->probe.layout;
 	const struct btt_info *info = &place->info;
@@ -264,18 +283,18 @@ walk_check_layout(struct walker *walker, const struct btt_arena_place *place)
 		    "%u.%u is known there",
 		    place->off, info->major, info->minor, layouts[layout].major,
 		    layouts[layout].minor);
-	if (walker->pool == NULL)
-		return 0;
-	/* libpmemblk does not see a BTT of another pool, either. */
-	if (memcmp(walker->pool->uuid, info->parent_uuid, BTT_UUID_BYTES) != 0)
+	walk->is_foreign = !is_kin(walker, info);
+	if (walk->is_foreign)
 		return btt_error_set(&walk->error, -EUCLEAN,
-		    "the BTT belongs to another pool: parent_uuid is not that "
-		    "of the pool header");
-	if (walker->pool->block_bytes != info->external_lbasize)
+		    "the BTT belongs to another %s: parent_uuid is not that "
+		    "of the %s",
+		    pool != NULL ? "pool" : "namespace",
+		    pool != NULL ? "pool header" : "label");
+	if (pool != NULL && pool->block_bytes != info->external_lbasize)
 		return btt_error_set(&walk->error, -EUCLEAN,
 		    "the pool has blocks of %u bytes, its BTT has sectors of "
 		    "%u (external_lbasize)",
-		    walker->pool->block_bytes, info->external_lbasize);
+		    pool->block_bytes, info->external_lbasize);
 	return 0;
 }
 
@@ -285,7 +304,7 @@ walk_check(struct walker *walker, struct btt_arena_place *place)
 {
 	struct probe_walk *walk = walker->walk;
 	const struct btt_info *info = &place->info;
-	uint64_t room = walker->media->size - place->off;
+	uint64_t room = walker->end - place->off;
 	uint32_t index = walk->probe.narena - 1;
 	int r;
 
@@ -300,11 +319,14 @@ walk_check(struct walker *walker, struct btt_arena_place *place)
 	}
 	walk_load_backup(walker, place);
 	if (info_arena_bytes(info) > room) {
+		const char *around =
+		    walker->scope->parent != NULL ? "namespace" : "medium";
+
 		r = btt_error_set(&walk->error, -EUCLEAN,
-		    "the medium is too short: arena %u at %" PRIu64
-		    " has %" PRIu64 " bytes, the medium ends after %" PRIu64
-		    " of them",
-		    index, place->off, info_arena_bytes(info), room);
+		    "the %s is too short: arena %u at %" PRIu64 " has %" PRIu64
+		    " bytes, the %s ends after %" PRIu64 " of them",
+		    around, index, place->off, info_arena_bytes(info), around,
+		    room);
 		return walk_end(walker, PROBE_END_SHORT, place->off, r);
 	}
 	return 0;
@@ -383,20 +405,24 @@ walk_step(struct walker *walker, uint64_t off)
 	return (int64_t)place->info.nextoff;
 }
 
-/* Returns 0 whatever is found, or -ENOMEM. */
-static int
-walk_layout(const struct media *media, enum btt_layout layout,
-    const struct pool *pool, struct probe_walk *ret_walk)
+int
+probe_walk_scope(const struct probe_scope *scope, struct probe_walk *ret_walk)
 {
-	struct walker walker = { .media = media, .walk = ret_walk };
-	uint64_t off = layouts[layout].start;
+	struct walker walker = {
+		.scope = scope,
+		.walk = ret_walk,
+		.end = scope->off + scope->bytes,
+	};
+	uint64_t off = scope->off + layouts[scope->layout].start;
 	int64_t step;
 
+	assert(scope->off <= scope->media->size &&
+	    scope->bytes <= scope->media->size - scope->off);
 	memset(ret_walk, 0, sizeof(*ret_walk));
-	ret_walk->probe.layout = layout;
-	if (layout == BTT_LAYOUT_POOL)
-		walker.pool = pool;
-	/* walk_check: the medium has room for the arena behind off. */
+	ret_walk->probe.layout = scope->layout;
+	ret_walk->probe.off = scope->off;
+	ret_walk->probe.bytes = scope->bytes;
+	/* walk_check: the namespace has room for the arena behind off. */
 	while ((step = walk_step(&walker, off)) > 0)
 		off += (uint64_t)step;
 	return step < 0 ? (int)step : 0;
@@ -408,173 +434,10 @@ probe_walk_fini(struct probe_walk *walk)
 	btt_probe_fini(&walk->probe);
 }
 
-/* Is the page at off where a user of this BTT stores sectors? */
-static bool
-holds_sectors(const struct probe_walk *walk, uint64_t off)
-{
-	for (uint32_t i = 0; i < walk->probe.narena; i++) {
-		const struct btt_arena_place *place = &walk->probe.arena[i];
-
-		if (off >= place->off + place->info.dataoff &&
-		    off < place->off + place->info.mapoff)
-			return true;
-	}
-	return false;
-}
-
-static bool
-has_valid_primary(const struct probe_walk *walk)
-{
-	return walk->probe.narena > 0 &&
-	    walk->probe.arena[0].primary == BTT_INFO_VALID;
-}
-
-/* Are both copies of the first info block there, and one? */
-static bool
-has_both_copies(const struct probe_walk *walk)
-{
-	return has_valid_primary(walk) &&
-	    walk->probe.arena[0].backup == BTT_INFO_VALID &&
-	    !walk->probe.arena[0].copies_differ;
-}
-
-enum {
-	WALK_V11,
-	WALK_V20,
-	WALK_POOL,
-	NWALK
-};
-
-/*
- * Info blocks of both layouts were found.  A v1.1 BTT that ends within sectors
- * of the v2.0 one is what somebody stored there.  Else the younger one has
- * overwritten the other's backup, which lies in the same place or beyond.
- */
-static int
-choose_of_both(const struct probe_walk *v11, const struct probe_walk *v20)
-{
-	const struct btt_arena_place *place = &v11->probe.arena[0];
-
-	if (holds_sectors(v20, place->off + place->info.info2off))
-		return WALK_V20;
-	if (has_both_copies(v11))
-		return WALK_V11;
-	if (has_both_copies(v20))
-		return WALK_V20;
-	return -EUCLEAN;
-}
-
-static int
-choose(const struct probe_walk walk[NWALK], const struct pool *pool)
-{
-	const struct probe_walk *v11 = &walk[WALK_V11];
-	const struct probe_walk *v20 = &walk[WALK_V20];
-
-	/*
-	 * A pool has its descriptor where v1.1 has its info block; users have
-	 * no say in either.  A backup without it may be from an older life.
-	 */
-	if (pool->state == POOL_VALID)
-		return has_valid_primary(v11) ? WALK_V11 : WALK_POOL;
-	if (v11->probe.narena > 0 && v20->probe.narena > 0)
-		return choose_of_both(v11, v20);
-	if (v11->probe.narena > 0)
-		return WALK_V11;
-	if (v20->probe.narena > 0)
-		return WALK_V20;
-	/* Nothing to open: which one has more to say? */
-	return v11->r == -EMEDIUMTYPE ? WALK_V20 : WALK_V11;
-}
-
-/* A better word for "no info block" where we know more. */
-static void
-explain_absence(struct probe_walk *walk, const struct pool *pool)
-{
-	struct btt_error *error = &walk->error;
-
-	if (walk->r != -EMEDIUMTYPE)
-		return;
-	switch (pool->state) {
-	case POOL_VALID:
-		walk->r = btt_error_set(error, -EMEDIUMTYPE,
-		    "a pmemblk pool without a BTT: nothing was ever written "
-		    "to it");
-		break;
-	case POOL_BROKEN:
-		walk->r = btt_error_set(error, -EUCLEAN,
-		    "the pool header of a pmemblk pool has a wrong checksum");
-		break;
-	case POOL_UNKNOWN:
-		walk->r = btt_error_set(error, -ENOTSUP,
-		    "a pmemblk pool of an unknown version or feature");
-		break;
-	case POOL_NONE:
-		walk->r = btt_error_set(error, -EMEDIUMTYPE,
-		    "not a BTT: no info block at 0 or 4096, and no backup of "
-		    "one");
-		break;
-	}
-}
-
-int
-probe_walk_find(const struct media *media, struct probe_walk *ret_walk)
-{
-	static const enum btt_layout layout_of[NWALK] = {
-		[WALK_V11] = BTT_LAYOUT_V11,
-		[WALK_V20] = BTT_LAYOUT_V20,
-		[WALK_POOL] = BTT_LAYOUT_POOL,
-	};
-	struct probe_walk walk[NWALK];
-	struct pool pool;
-	int chosen;
-	int r = 0;
-
-	memset(walk, 0, sizeof(walk));
-	pool_find(media, &pool);
-	for (unsigned i = 0; i < NWALK && r == 0; i++) {
-		if (i != WALK_POOL || pool.state == POOL_VALID)
-			r = walk_layout(media, layout_of[i], &pool, &walk[i]);
-	}
-	if (r < 0)
-		goto out;
-	memset(ret_walk, 0, sizeof(*ret_walk));
-	if ((chosen = choose(walk, &pool)) < 0) {
-		ret_walk->end = PROBE_END_LOST;
-		ret_walk->r = btt_error_set(&ret_walk->error, chosen,
-		    "info blocks of a v1.1 BTT at 4096 and of a v2.0 one at 0, "
-		    "and no telling which is left over");
-		goto out;
-	}
-	explain_absence(&walk[chosen], &pool);
-	*ret_walk = walk[chosen];
-	memset(&walk[chosen], 0, sizeof(walk[chosen]));
-out:
-	for (unsigned i = 0; i < NWALK; i++)
-		probe_walk_fini(&walk[i]);
-	return r;
-}
-
-int
-btt_probe(const struct media *media, struct btt_probe *ret_probe,
-    struct btt_error *error)
-{
-	struct probe_walk walk;
-	int r;
-
-	if ((r = probe_walk_find(media, &walk)) < 0)
-		return btt_error_set(error, r, "out of memory");
-	if (walk.r < 0) {
-		r = btt_error_set(error, walk.r, "%s", walk.error.text);
-		probe_walk_fini(&walk);
-		return r;
-	}
-	*ret_probe = walk.probe;
-	return 0;
-}
-
 void
 btt_probe_fini(struct btt_probe *probe)
 {
+	free(probe->label);
 	free(probe->arena);
 	memset(probe, 0, sizeof(*probe));
 }

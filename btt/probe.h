@@ -25,17 +25,42 @@ struct probe_walk {
 	struct btt_probe probe;
 	enum probe_end end;
 	uint64_t end_off; /* the arena at which it ended, on the medium */
+	bool is_foreign;  /* what is there belongs to another parent */
 	int r;            /* the verdict: what btt_probe returns, and why */
 	struct btt_error error;
 };
 
 /*
- * Walk over the arenas of the BTT that is on the medium.  Returns 0 whatever
- * the verdict, or -ENOMEM.
+ * Walk over the arenas of the BTT that is on the medium, in the namespace of
+ * that name, uuid or number, or wherever it is if that is NULL.  Returns 0
+ * whatever the verdict, or -ENOMEM.
  */
-int probe_walk_find(const struct media *media, struct probe_walk *ret_walk)
-    BTT_MUST_CHECK;
+int probe_walk_find(const struct media *media, const char *namespace,
+    struct probe_walk *ret_walk) BTT_MUST_CHECK;
 void probe_walk_fini(struct probe_walk *walk);
+
+/* The end of the namespace around the BTT, on the medium. */
+static inline uint64_t
+probe_end_off(const struct btt_probe *probe)
+{
+	return probe->off + probe->bytes;
+}
+
+struct pool;
+
+/* Where a BTT is looked for, and what it must be. */
+struct probe_scope {
+	const struct media *media;
+	uint64_t off; /* of the namespace, on the medium */
+	uint64_t bytes;
+	enum btt_layout layout;
+	const struct pool *pool; /* of a pool, else NULL */
+	const uint8_t *parent;   /* uuid of the label; NULL: whoever's */
+};
+
+/* One such walk.  Returns 0 whatever is found, or -ENOMEM. */
+int probe_walk_scope(const struct probe_scope *scope,
+    struct probe_walk *ret_walk) BTT_MUST_CHECK;
 
 /*
  * What all arenas must have in common: the name of the first field that
@@ -63,9 +88,10 @@ enum probe_backup {
 #define PROBE_LABEL_BYTES (UINT64_C(128) << 10)
 #define PROBE_NOWHERE UINT64_MAX
 void probe_backup_places(
-    uint64_t media_bytes, uint64_t off, uint64_t ret_place[PROBE_NBACKUP]);
-/* Does a label area of that size end the medium? */
+    uint64_t end, uint64_t off, uint64_t ret_place[PROBE_NBACKUP]);
+/* Does a label area of that size end the medium, damaged or not? */
 bool probe_has_label_area(const struct media *media);
+extern const uint8_t label_signature[16]; /* of an index block */
 
 /* What is at the start of a medium: a PMDK pool, a broken one, or not. */
 enum pool_state {

@@ -13,6 +13,7 @@ set(BTTCTL_SOURCES
   ctl_output.c
   infoblock.c
   interrupt.c
+  label_list.c
   occupant.c
   progress.c)
 

@@ -25,6 +25,7 @@ enum ctl_kind {
 	CTL_NUMBER, /* struct ctl_number */
 	CTL_UUID,   /* struct ctl_uuid */
 	CTL_CHOICE, /* struct ctl_choice, an index into choices */
+	CTL_TEXT,   /* const char *, not empty, or NULL; of the command line */
 };
 
 struct ctl_size {
@@ -74,6 +75,12 @@ struct ctl_common {
 	CTL_OPTION_COMMON('j', json, "print JSON on standard output")
 #define CTL_OPTION_QUIET CTL_OPTION_COMMON('q', quiet, "print errors only")
 #define CTL_OPTION_VERBOSE CTL_OPTION_COMMON('v', verbose, "say more")
+/* Of commands that work on one BTT; goes into a const char *. */
+#define CTL_OPTION_NAMESPACE(at)                                        \
+	{                                                               \
+		'n', "namespace", CTL_TEXT, at, "NAME|UUID|N", NULL,    \
+		    "the namespace to take, of several that have a BTT" \
+	}
 /* Ends each table. */
 #define CTL_OPTION_END                                   \
 	{                                                \

@@ -12,9 +12,11 @@
 
 struct check_options {
 	struct ctl_common common;
+	const char *namespace;
 };
 
 static const struct ctl_option options_table[] = {
+	CTL_OPTION_NAMESPACE(offsetof(struct check_options, namespace)),
 	CTL_OPTION_JSON,
 	CTL_OPTION_QUIET,
 	CTL_OPTION_VERBOSE,
@@ -198,6 +200,7 @@ check_media(struct checking *checking, const struct media *media)
 	const struct btt_check_options options = {
 		.report = report,
 		.report_arg = checking,
+		.namespace = checking->options->namespace,
 		.progress = progress_callback,
 		.progress_arg = &checking->progress,
 	};

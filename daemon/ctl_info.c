@@ -8,13 +8,16 @@
 
 #include "ctl.h"
 #include "infoblock.h"
+#include "label_list.h"
 #include "size.h"
 
 struct info_options {
 	struct ctl_common common;
+	const char *namespace;
 };
 
 static const struct ctl_option options_table[] = {
+	CTL_OPTION_NAMESPACE(offsetof(struct info_options, namespace)),
 	CTL_OPTION_JSON,
 	CTL_OPTION_END,
 };
@@ -23,6 +26,8 @@ static const struct ctl_option options_table[] = {
 struct report {
 	const char *path;
 	struct media *media;
+	bool has_labels;
+	struct btt_labels labels; /* if so */
 	struct btt_inspect inspect;
 	bool is_degraded; /* if usable: something is not as it should be */
 };
@@ -55,11 +60,20 @@ print_human(const struct report *report)
 {
 	const struct btt_info *info;
 	char uuid[BTT_UUID_TEXT_BYTES], text[SIZE_TEXT_BYTES];
+	char name[BTT_NAMESPACE_TEXT_BYTES];
 	uint64_t nsector;
 
 	printf("%s\n", report->path);
 	size_format_full(report->media->size, text);
 	printf("  medium             %s\n", text);
+	if (report->has_labels) {
+		label_list_print(&report->labels);
+		putchar('\n');
+	}
+	if (report->inspect.label != NULL) {
+		btt_namespace_format(report->inspect.label, name);
+		printf("  namespace          %s\n", name);
+	}
 	if (!is_usable(report)) {
 		printf("  state              unusable: %s\n",
 		    report->inspect.reason.text);
@@ -93,6 +107,11 @@ print_json(const struct report *report)
 	ctl_add_text(object, "file", report->path);
 	ctl_add_text(object, "mode", "sector");
 	ctl_add_number(object, "backing_size", report->media->size);
+	if (report->has_labels)
+		ctl_add(object, "labels", label_list_json(&report->labels));
+	if (report->inspect.label != NULL)
+		ctl_add(object, "namespace",
+		    label_namespace_json(report->inspect.label));
 	if (!is_usable(report)) {
 		ctl_add_text(object, "state", "unusable");
 		ctl_add_text(object, "message", report->inspect.reason.text);
@@ -125,7 +144,7 @@ print_report(const struct report *report, bool json)
 {
 	uint32_t i;
 
-	if (report->inspect.narena == 0)
+	if (report->inspect.narena == 0 && !report->has_labels)
 		return;
 	if (json) {
 		print_json(report);
@@ -152,13 +171,19 @@ run(const void *arg, char *const operands[])
 	r = media_open(report.path, &media_options, &report.media, &error);
 	if (r < 0)
 		return ctl_fail(report.path, r, &error);
-	if ((r = btt_inspect_find(report.media, &report.inspect)) == 0) {
+	r = btt_labels_read(report.media, &report.labels);
+	report.has_labels = r == 0;
+	if (r == 0 || r == -ENOENT)
+		r = btt_inspect_find(
+		    report.media, options->namespace, &report.inspect);
+	if (r == 0) {
 		report.is_degraded = is_degraded(&report);
 		print_report(&report, options->common.json);
 		r = report.inspect.verdict;
 		error = report.inspect.reason;
 		btt_inspect_fini(&report.inspect);
 	}
+	btt_labels_fini(&report.labels);
 	media_close(report.media);
 	return r < 0 ? ctl_fail(report.path, r, &error) : 0;
 }

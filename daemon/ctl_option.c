@@ -161,6 +161,11 @@ parse_value(const struct ctl_option *option, const char *value, void *target,
 		return 0;
 	case CTL_CHOICE:
 		return parse_choice(option, value, target, error);
+	case CTL_TEXT:
+		if (value[0] == '\0')
+			return bad_value(option, "''", "is empty", error);
+		*(const char **)target = value;
+		return 0;
 	}
 	abort(); /* a kind that this switch does not know */
 }

@@ -76,7 +76,10 @@ device_open(const struct device_options *options, struct device **ret_device,
 	init_attr(device, options);
 	device->path = strdup(options->path);
 	device->name = strdup(name);
-	if (device->path == NULL || device->name == NULL) {
+	if (options->namespace != NULL)
+		device->namespace = strdup(options->namespace);
+	if (device->path == NULL || device->name == NULL ||
+	    (options->namespace != NULL && device->namespace == NULL)) {
 		r = btt_error_set(error, -ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -108,6 +111,7 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 {
 	struct btt_open_options options = {
 		.read_only = device->read_only,
+		.namespace = device->namespace,
 		.durability = device->durability,
 		.report = report,
 		.report_arg = report_arg,
@@ -132,6 +136,7 @@ device_close(struct device *device)
 	r = btt_close(device->btt);
 	media_close(device->media);
 	mutex_fini(&device->attr_lock);
+	free(device->namespace);
 	free(device->name);
 	free(device->path);
 	free(device);

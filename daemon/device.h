@@ -24,9 +24,10 @@
 #include <lanes/sync.h>
 
 struct device_options {
-	const char *path; /* of the backing store */
-	const char *name; /* NULL: the last component of path */
-	mode_t mode;      /* permission bits of the file */
+	const char *path;      /* of the backing store */
+	const char *name;      /* NULL: the last component of path */
+	const char *namespace; /* NULL: the only one that has a BTT */
+	mode_t mode;           /* permission bits of the file */
 	uid_t uid;
 	gid_t gid;
 	bool read_only;
@@ -54,6 +55,7 @@ struct device_attr {
 struct device {
 	char *path;                         /* [I] */
 	char *name;                         /* [I] */
+	char *namespace;                    /* [I] or NULL */
 	bool read_only;                     /* [I] as asked for */
 	enum btt_durability durability;     /* [I] as asked for */
 	struct media *media;                /* [I] NULL once btt owns it */

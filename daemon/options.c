@@ -97,6 +97,15 @@ set_name(struct options *options, const char *value, struct btt_error *error)
 }
 
 static int
+set_namespace(
+    struct options *options, const char *value, struct btt_error *error)
+{
+	(void)error;
+	options->device.namespace = value;
+	return 0;
+}
+
+static int
 set_fsname(struct options *options, const char *value, struct btt_error *error)
 {
 	(void)error;
@@ -243,6 +252,9 @@ static const struct word words[] = {
 	{ "rw", NULL, set_rw, "read and write (the default)" },
 	{ "name", "NAME", set_name,
 	    "the file's name (default: BACKING's last component)" },
+	{ "namespace", "NAME|UUID|N", set_namespace,
+	    "the namespace to serve, of several that have a BTT\n"
+	    "(bttctl info lists them)" },
 	{ "mode", "MODE", set_mode,
 	    "the file's permissions, octal (default: 600)" },
 	{ "uid", "USER", set_uid, "the file's owner (default: you)" },

@@ -6,6 +6,8 @@ bttfs_unit_test(format LIBS btt lanes)
 bttfs_unit_test(probe LIBS btt lanes)
 bttfs_unit_test(probe_backup LIBS btt lanes)
 bttfs_unit_test(probe_layout LIBS btt lanes)
+bttfs_unit_test(label LIBS btt lanes)
+bttfs_unit_test(namespace LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
 bttfs_unit_test(inspect LIBS btt lanes)
@@ -18,7 +20,7 @@ target_compile_definitions(check_foreign PRIVATE
   SHARED="${PROJECT_SOURCE_DIR}/../shared/fixtures")
 # They look beneath the public headers.
 foreach(name
-    layout geometry flog format probe probe_backup probe_layout check check_map
-    inspect fixtures foreign)
+    layout geometry flog format probe probe_backup probe_layout label namespace
+    check check_map inspect fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

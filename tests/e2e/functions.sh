@@ -280,10 +280,10 @@ mkdev() {
 	    "$path" || die "bttctl create $path failed"
 }
 
-# is_clean PATH: does bttctl check say so?
+# is_clean PATH [OPTION...]: does bttctl check say so?
 is_clean() {
 	local status
-	"$bttctl" check "$1" >"$work/check.out" 2>&1
+	"$bttctl" check "$@" >"$work/check.out" 2>&1
 	status=$?
 	if [ "$status" -ne 0 ]; then
 		echo "bttctl check $1: status $status" >&2

@@ -37,10 +37,10 @@ holds() {
 	fi
 }
 
-# fill_and_compare WHAT: write every sector of the copy, look at it through
-# this mount and the next.
+# fill_and_compare WHAT [NAMESPACE]: write every sector of the copy, look at it
+# through this mount and the next.
 fill_and_compare() {
-	local what=$1 size
+	local what=$1 namespace=${2-} size
 	size=$(stat -c %s "$file")
 	head -c "$size" /dev/urandom >"$work/filling"
 	check "$what: a write failed" \
@@ -49,8 +49,9 @@ fill_and_compare() {
 	check "$what: other bytes are read than were written" \
 	    cmp "$work/filling" "$file"
 	umount_bttfs "$mnt"
-	check "$what: not clean after writing" is_clean "$image"
-	mount_bttfs "$image" "$mnt"
+	check "$what: not clean after writing" \
+	    is_clean "$image" ${namespace:+-n "$namespace"}
+	mount_bttfs "$image" "$mnt" "${namespace:+namespace=$namespace}"
 	check "$what: other bytes are read after a remount" \
 	    cmp "$work/filling" "$file"
 	umount_bttfs "$mnt"
@@ -90,6 +91,35 @@ serve() {
 	rm -f "$image" "$work/original" "$work/filling"
 }
 
+# serve_namespace PACKED NAMESPACE: one of several in an image.  Reading and
+# writing it changes no byte of the others, nor of the labels.
+serve_namespace() {
+	local packed=$1 namespace=$2 list before off size
+	list=${packed%.img.xz}.$namespace.manifest.xz
+	note "$(basename "$packed" .xz), namespace $namespace"
+	unpack "$packed"
+	before=$(sum_of "$image")
+	mount_bttfs "$image" "$mnt" "ro,namespace=$namespace"
+	holds "$namespace, read-only" "$list"
+	umount_bttfs "$mnt"
+	same "$namespace: bytes after reading" "$before" "$(sum_of "$image")"
+
+	cp "$image" "$work/original"
+	mount_bttfs "$image" "$mnt" "namespace=$namespace"
+	holds "$namespace" "$list"
+	fill_and_compare "$namespace" "$namespace"
+	read -r off size < <("$bttctl" info --json -n "$namespace" "$image" |
+	    python3 -c '
+import json, sys
+it = json.load(sys.stdin)[0]["namespace"]
+print(it["offset"], it["size"])')
+	check "$namespace: bytes before it have changed" \
+	    cmp -n "$off" "$work/original" "$image"
+	check "$namespace: bytes behind it have changed" cmp \
+	    -i $((off + size)) "$work/original" "$image"
+	rm -f "$image" "$work/original" "$work/filling"
+}
+
 # A sector marked as bad is read by nobody, and cannot be written in part: what
 # would the rest be?  Written whole, it is good again.
 bad_sector() {
@@ -119,6 +149,11 @@ bad_sector() {
 for packed in "$top"/tests/fixtures/*.xz; do
 	case $packed in
 	*.manifest.xz) ;;
+	*/labels-*)
+		for list in "${packed%.img.xz}".*.manifest.xz; do
+			namespace=${list#"${packed%.img.xz}".}
+			serve_namespace "$packed" "${namespace%%.*}"
+		done ;;
 	*.pool.xz)
 		serve "$packed" "${packed%.pool.xz}.manifest.xz"
 		bad_sector "$packed" "${packed%.pool.xz}.manifest.xz" 4096 ;;

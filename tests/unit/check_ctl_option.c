@@ -15,6 +15,7 @@ struct options {
 	struct ctl_number number;
 	struct ctl_uuid uuid;
 	struct ctl_choice choice;
+	const char *text;
 	bool force;
 };
 
@@ -26,6 +27,7 @@ static const struct ctl_option table[] = {
 	{ 0, "number", CTL_NUMBER, AT(number), "N", NULL, "how many" },
 	{ 'u', "uuid", CTL_UUID, AT(uuid), "U", NULL, "who" },
 	{ 0, "colour", CTL_CHOICE, AT(choice), "red|green", colours, "which" },
+	{ 'n', "text", CTL_TEXT, AT(text), "NAME", NULL, "what" },
 	{ 'f', "force", CTL_SWITCH, AT(force), NULL, NULL, "really" },
 	CTL_OPTION_JSON,
 	CTL_OPTION_QUIET,
@@ -74,7 +76,7 @@ START_TEST(ctl_parse__fills_each_kind)
 {
 	ck_assert_int_eq(parse("-s 1.5G --number 4096 --colour green "
 			       "-u 00112233-4455-6677-8899-aabbccddeeff "
-			       "--force --json image"),
+			       "--force --json -n some image"),
 	    0);
 	ck_assert(options.size.given);
 	ck_assert_uint_eq(options.size.bytes, UINT64_C(3) << 29);
@@ -84,6 +86,7 @@ START_TEST(ctl_parse__fills_each_kind)
 	ck_assert_uint_eq(options.choice.index, 1);
 	ck_assert(options.uuid.given);
 	ck_assert_uint_eq(options.uuid.uuid[15], 0xff);
+	ck_assert_str_eq(options.text, "some");
 	ck_assert(options.force);
 	ck_assert(options.common.json);
 	ck_assert(!options.common.quiet);
@@ -99,6 +102,7 @@ START_TEST(ctl_parse__gives_nothing_that_was_not_said)
 	ck_assert(!options.number.given);
 	ck_assert(!options.uuid.given);
 	ck_assert(!options.choice.given);
+	ck_assert_ptr_null(options.text);
 	ck_assert(!options.force);
 	ck_assert(!options.common.json);
 }
@@ -121,6 +125,20 @@ START_TEST(ctl_parse__tells_help_from_errors)
 	ck_assert_int_eq(parse("--help"), -ECANCELED);
 	ck_assert_int_eq(parse("-h"), -ECANCELED);
 	ck_assert_int_eq(parse("image --help"), -ECANCELED);
+}
+END_TEST
+
+/* The words of this file's command lines are never empty. */
+START_TEST(ctl_parse__refuses_an_empty_text)
+{
+	char *argv[] = { (char *)(uintptr_t) "frob",
+		(char *)(uintptr_t) "--text=", (char *)(uintptr_t) "image",
+		NULL };
+	int first;
+
+	ck_assert_int_eq(
+	    ctl_parse(&command, 3, argv, &options, &first, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "--text '': is empty"));
 }
 END_TEST
 
@@ -180,8 +198,8 @@ START_TEST(ctl_print_usage__names_every_option_in_80_columns)
 	read_back(file, text, sizeof(text));
 	ck_assert_str_eq(text,
 	    "usage: bttctl frob [-s SIZE] [--number N] [-u U] "
-	    "[--colour red|green] [-f] [-j]\n"
-	    "                   [-q] PATH\n");
+	    "[--colour red|green] [-n NAME]\n"
+	    "                   [-f] [-j] [-q] PATH\n");
 	ck_assert_ptr_nonnull(file = tmpfile());
 	ctl_print_help(&command, file);
 	read_back(file, text, sizeof(text));
@@ -223,6 +241,7 @@ main(void)
 	    (int)(sizeof(wrong) / sizeof(wrong[0])));
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("output");
+	tcase_add_test(tcase, ctl_parse__refuses_an_empty_text);
 	tcase_add_test(
 	    tcase, ctl_print_usage__names_every_option_in_80_columns);
 	tcase_add_test(tcase, ctl_exit_status__is_the_low_byte_of_the_errno);

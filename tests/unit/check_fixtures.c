@@ -3,7 +3,10 @@
  * fixtures -- images that Linux and libpmemblk made, those that lie in the
  * tree.  FIXTURES is where.
  */
+#include <errno.h>
 #include <string.h>
+
+#include <btt/label.h>
 
 #include "support/check_main.h"
 #include "support/findings_fixture.h"
@@ -91,6 +94,79 @@ START_TEST(check__reads_a_pool_of_libpmemblk)
 }
 END_TEST
 
+/* What the kernel made in namespaces of an NVDIMM with labels, by ndctl. */
+static const struct {
+	const char *image;
+	const char *namespace;
+	int r;
+	uint64_t off;
+	uint64_t bytes;
+	enum btt_layout layout;
+	uint32_t sector;
+	uint32_t nsector;
+} namespaces[] = {
+	{ "labels-v11.img", "alpha", 0, 0, 33554432, BTT_LAYOUT_V11, 4096,
+	    7920 },
+	/* 16 MiB are too few for v1.1: the kernel has failed to make it */
+	{ "labels-v11.img", "beta", -EMEDIUMTYPE, 0, 0, 0, 0, 0 },
+	{ "labels-v12.img", "alpha", 0, 0, 33554432, BTT_LAYOUT_V20, 4096,
+	    7921 },
+	{ "labels-v12.img", "beta", 0, 33554432, 16777216, BTT_LAYOUT_V20, 512,
+	    32202 },
+	/* of mode raw */
+	{ "labels-v12.img", "gamma", -EMEDIUMTYPE, 0, 0, 0, 0, 0 },
+};
+
+START_TEST(probe__finds_what_the_kernel_made_in_namespaces)
+{
+	struct media_fake *fake = unpack(FIXTURES, namespaces[_i].image);
+	const char *namespace = namespaces[_i].namespace;
+	const struct btt_check_options options = { .namespace = namespace };
+	struct btt_check_result result;
+	struct btt_error error = { "" };
+	struct btt_probe probe;
+	int r;
+
+	r = btt_probe_namespace(&fake->media, namespace, &probe, &error);
+	ck_assert_msg(r == namespaces[_i].r, "%d: %s", r, error.text);
+	if (r == 0) {
+		ck_assert_uint_eq(probe.off, namespaces[_i].off);
+		ck_assert_uint_eq(probe.bytes, namespaces[_i].bytes);
+		ck_assert_int_eq(probe.layout, namespaces[_i].layout);
+		ck_assert_str_eq(probe.label->name, namespace);
+		ck_assert_mem_eq(probe.arena[0].info.parent_uuid,
+		    probe.label->uuid, BTT_UUID_BYTES);
+		ck_assert_uint_eq(probe.arena[0].info.external_lbasize,
+		    namespaces[_i].sector);
+		btt_probe_fini(&probe);
+		ck_assert_int_eq(
+		    btt_check(&fake->media, &options, &result, &error), 0);
+		ck_assert_uint_eq(result.ndamage + result.nnote, 0);
+		ck_assert_uint_eq(result.nsector, namespaces[_i].nsector);
+		ck_assert_uint_eq(result.nnormal, 40);
+	}
+	media_close(&fake->media);
+}
+END_TEST
+
+START_TEST(probe__wants_a_choice_among_the_kernels_namespaces)
+{
+	struct media_fake *fake = unpack(FIXTURES, "labels-v12.img");
+	struct btt_error error = { "" };
+	struct btt_probe probe;
+
+	ck_assert_int_eq(btt_probe(&fake->media, &probe, &error), -ENOTUNIQ);
+	ck_assert_str_eq(error.text,
+	    "2 namespaces have a BTT, choose one: 0 'alpha', 1 'beta'");
+	media_close(&fake->media);
+	fake = unpack(FIXTURES, "labels-v11.img");
+	ck_assert_int_eq(btt_probe(&fake->media, &probe, &error), 0);
+	ck_assert_str_eq(probe.label->name, "alpha");
+	btt_probe_fini(&probe);
+	media_close(&fake->media);
+}
+END_TEST
+
 static Suite *
 fixtures_suite(void)
 {
@@ -104,6 +180,9 @@ fixtures_suite(void)
 	tcase_add_loop_test(
 	    tc, check__finds_the_kernels_images_clean, 0, nfresh);
 	tcase_add_test(tc, check__reads_a_pool_of_libpmemblk);
+	tcase_add_loop_test(tc, probe__finds_what_the_kernel_made_in_namespaces,
+	    0, (int)(sizeof(namespaces) / sizeof(namespaces[0])));
+	tcase_add_test(tc, probe__wants_a_choice_among_the_kernels_namespaces);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

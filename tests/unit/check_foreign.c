@@ -15,7 +15,7 @@
 
 static struct findings findings;
 
-START_TEST(probe__ignores_the_label_area_behind_a_namespace)
+START_TEST(probe__finds_the_namespace_that_the_labels_name)
 {
 	struct media_fake *fake = unpack(SHARED "/kernel", "c-v11-labels.img");
 	struct btt_error error = { "" };
@@ -25,6 +25,8 @@ START_TEST(probe__ignores_the_label_area_behind_a_namespace)
 		ck_assert_msg(btt_probe(&fake->media, &probe, &error) == 0,
 		    "%s", error.text);
 		ck_assert_int_eq(probe.layout, BTT_LAYOUT_V11);
+		ck_assert_uint_eq(probe.off, 0);
+		ck_assert_uint_eq(probe.bytes, 67108864);
 		ck_assert_uint_eq(probe.arena[0].info.external_nlba, 16104);
 		ck_assert_uint_eq(probe.arena[0].info.info2off, 67100672);
 		ck_assert(probe.arena[0].from_backup == (i == 1));
@@ -45,7 +47,7 @@ START_TEST(check__finds_written_images_clean)
 	} images[] = {
 		{ "a-512-32M.img", "", 55509, 9199, 0 },
 		{ "b-4096-64M.img", "", 12718, 3386, 0 },
-		{ "c-v11-labels.img", "tail", 15358, 746, 0 },
+		{ "c-v11-labels.img", "", 15358, 746, 0 },
 		{ "d-crash-4096-64M.pre-recovery.img", "log-map", 32, 16072,
 		    1 },
 	};
@@ -181,7 +183,7 @@ foreign_suite(void)
 	TCase *tc = tcase_create("all");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, probe__ignores_the_label_area_behind_a_namespace);
+	tcase_add_test(tc, probe__finds_the_namespace_that_the_labels_name);
 	tcase_add_test(tc, check__finds_written_images_clean);
 	tcase_add_test(tc, check__names_the_damage);
 	suite_add_tcase(suite, tc);

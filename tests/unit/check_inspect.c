@@ -43,7 +43,7 @@ static void
 look(void)
 {
 	btt_inspect_fini(&inspect);
-	ck_assert_int_eq(btt_inspect_find(&fake->media, &inspect), 0);
+	ck_assert_int_eq(btt_inspect_find(&fake->media, NULL, &inspect), 0);
 }
 
 static void
@@ -424,7 +424,7 @@ look_everywhere(const struct media *media)
 	int r;
 
 	btt_inspect_fini(&inspect);
-	ck_assert_int_eq(btt_inspect_find(media, &inspect), 0);
+	ck_assert_int_eq(btt_inspect_find(media, NULL, &inspect), 0);
 	ck_assert_uint_ge(inspect.narena, 1);
 	for (uint32_t i = 0; i < inspect.narena; i++) {
 		arena = &inspect.arena[i];

@@ -87,7 +87,7 @@ START_TEST(options_parse__each_word_does_what_it_says)
 {
 	parse_well("-f -o ro,name=disk,mode=0640,uid=12,gid=34,allow_other "
 		   "-o durability=flush,sparse,workers=7,fsname=src,sync,debug "
-		   "-o granularity=page a b");
+		   "-o granularity=page,namespace=3 a b");
 	ck_assert(options.foreground);
 	ck_assert(options.debug);
 	ck_assert(options.allow_other);
@@ -95,6 +95,7 @@ START_TEST(options_parse__each_word_does_what_it_says)
 	ck_assert_uint_eq(options.nworker, 7);
 	ck_assert_str_eq(options.fsname, "src");
 	ck_assert_str_eq(options.device.name, "disk");
+	ck_assert_str_eq(options.device.namespace, "3");
 	ck_assert_uint_eq(options.device.mode, 0640);
 	ck_assert_uint_eq(options.device.uid, 12);
 	ck_assert_uint_eq(options.device.gid, 34);
@@ -190,6 +191,7 @@ static const struct {
 	{ "-o ro=1 a b", "ro takes no value" },
 	{ "-o workers a b", "workers needs a value" },
 	{ "-o name= a b", "name needs a value" },
+	{ "-o namespace= a b", "namespace needs a value" },
 	{ "-o name=a/b a b", "cannot be the name" },
 	{ "-o name=.. a b", "cannot be the name" },
 	{ "-o workers=0 a b", "from 1 to 255" },
@@ -240,9 +242,9 @@ END_TEST
 START_TEST(options_print_help__fits_and_names_every_word)
 {
 	static const char *const names[] = { "ro", "rw", "name=NAME",
-		"mode=MODE", "uid=USER", "gid=GROUP", "allow_other",
-		"durability=write|flush", "commit=SECONDS", "sparse",
-		"workers=N", "fsname=NAME", "sync", "async", "debug",
+		"namespace=NAME|UUID|N", "mode=MODE", "uid=USER", "gid=GROUP",
+		"allow_other", "durability=write|flush", "commit=SECONDS",
+		"sparse", "workers=N", "fsname=NAME", "sync", "async", "debug",
 		"granularity=byte|cacheline|page", "--foreground", "--help",
 		"--version" };
 	char *text, *line, *save;

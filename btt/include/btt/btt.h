@@ -55,6 +55,7 @@ enum btt_durability {
 
 struct btt_open_options {
 	bool read_only; /* never writes; recovery happens in memory only */
+	const char *namespace; /* of several (label.h); NULL: the only one */
 	enum btt_durability durability;
 	unsigned nlane;        /* 0: chosen; tests choose */
 	btt_report_fn *report; /* what open noticed; may be NULL */
@@ -70,7 +71,7 @@ struct btt_open_options {
  * are at most nfree map entries an arena, durable on return.  A damaged
  * primary info block is reported and not mended (P7).
  *
- * Errors: as btt_probe; -EROFS where writing was asked for and the medium
+ * Errors: as btt_probe_namespace; -EROFS where writing was asked for and the medium
  * cannot; -EUCLEAN where the log is damaged.
  */
 int btt_open(struct media *media, struct btt_worker_pool *pool,

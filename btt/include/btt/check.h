@@ -37,6 +37,7 @@ typedef void btt_report_fn(void *arg, const struct btt_finding *finding);
 struct btt_check_options {
 	btt_report_fn *report; /* may be NULL */
 	void *report_arg;
+	const char *namespace; /* of several (label.h); NULL: the only one */
 	/* Called now and then; may be NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
@@ -56,8 +57,8 @@ struct btt_check_result {
  * of the largest arena.  The medium must not be in use by an engine.
  *
  * Returns: 0 with the verdict in ret_result (clean means ndamage is 0), also
- * where info blocks are damaged but arenas could be found; else as btt_probe,
- * -ENOMEM, or -EIO where the medium could not be read.
+ * where info blocks are damaged but arenas could be found; else as
+ * btt_probe_namespace, -ENOMEM, or -EIO where the medium could not be read.
  */
 int
 btt_check(const struct media *media, const struct btt_check_options *options,

@@ -163,8 +163,14 @@ struct btt_arena_place {
 /* One for 512 GiB; an image with more than this many is refused. */
 #define BTT_ARENA_MAX 4096u
 
+struct btt_namespace; /* label.h */
+
 struct btt_probe {
 	enum btt_layout layout;
+	uint64_t off; /* of the namespace around the BTT, on the medium */
+	uint64_t
+	    bytes; /* of it: all of the medium where nothing else is said */
+	struct btt_namespace *label; /* that says so, or NULL; owned */
 	uint32_t narena;
 	struct btt_arena_place *arena; /* owned; btt_probe_fini frees */
 };
@@ -174,10 +180,21 @@ struct btt_probe {
  * validate all its info blocks against each other and the medium.  Reads only.
  * The backup is looked for only where a primary is unusable.
  *
- * Returns 0; -EMEDIUMTYPE if there is none; -ENOTSUP for a version or a sector
- * size that we do not serve; -EUCLEAN if the numbers contradict themselves;
- * -EIO; -ENOMEM; with the reason.  ret_probe is untouched on failure.
+ * Where labels tell of namespaces (label.h) the BTT is looked for in them, as
+ * Linux does: of the version that the label claims, else of v1.1, and with a
+ * parent uuid that is the label's or null.  All of it lies in its namespace.
+ * namespace says which one (btt_labels_select); NULL is the only one that has
+ * a BTT.
+ *
+ * Returns 0; -EMEDIUMTYPE if there is none; -ENOTUNIQ if namespace is NULL and
+ * several have one; -ENOENT if there is no such namespace; -ENOTSUP for a
+ * version, a sector size or a kind of namespace that we do not serve; -EUCLEAN
+ * if the numbers contradict themselves; -EIO; -ENOMEM; with the reason.
+ * ret_probe is untouched on failure.
  */
+int btt_probe_namespace(const struct media *media, const char *namespace,
+    struct btt_probe *ret_probe, struct btt_error *error) BTT_MUST_CHECK;
+/* The same with NULL for namespace. */
 int btt_probe(const struct media *media, struct btt_probe *ret_probe,
     struct btt_error *error) BTT_MUST_CHECK;
 void btt_probe_fini(struct btt_probe *probe);

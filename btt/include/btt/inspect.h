@@ -22,6 +22,7 @@
 
 #include <btt/error.h>
 #include <btt/format.h>
+#include <btt/label.h>
 #include <btt/media.h>
 
 #define BTT_NOWHERE UINT64_MAX
@@ -86,18 +87,21 @@ struct btt_inspect {
 	uint32_t nsequence;
 	uint32_t narena;
 	struct btt_inspect_arena *arena; /* owned; btt_inspect_fini frees */
+	/* Label of the namespace that was looked at, if it is one; owned. */
+	struct btt_namespace *label;
 };
 
 /*
- * Find all arenas that can be found.  If btt_probe finds a BTT these are its
- * arenas; else they are as far as its walk came, and all whose primary or
- * backup info block lies where one of any layout belongs.
+ * Find all arenas that can be found.  If btt_probe_namespace finds a BTT these
+ * are its arenas; else they are as far as its walk came, and all whose primary
+ * or backup info block lies where one of any layout belongs: in the namespace,
+ * or in all of them if there are several to choose from.
  *
  * Returns: 0, also if there is none (narena is 0 then, and verdict says why);
  * -ENOMEM.
  */
-int btt_inspect_find(const struct media *media, struct btt_inspect *ret_inspect)
-    BTT_MUST_CHECK;
+int btt_inspect_find(const struct media *media, const char *namespace,
+    struct btt_inspect *ret_inspect) BTT_MUST_CHECK;
 void btt_inspect_fini(struct btt_inspect *inspect);
 
 /* Sectors of the arenas in sequence. */
