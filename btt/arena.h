@@ -22,6 +22,7 @@
 #include "flog.h"
 #include "layout.h"
 
+struct kept_record;
 struct overlay_pair;
 
 /* Keys: a atomic, L holder of the pair's lane, G its group (group.h). */
@@ -71,6 +72,7 @@ struct arena {
 
 	struct stripe_table *map_locks; /* [I] */
 	struct overlay_pair *overlays;  /* [I] NULL where nothing is ahead */
+	struct kept_record *kept; /* [I] nfree of them, or NULL (kept.h) */
 
 	/*
 	 * [a] sticky: 0, or why writes are refused (I7).  -EIO where the info
@@ -136,6 +138,8 @@ arena_lane_first(const struct arena *arena, unsigned lane, unsigned nlane)
 
 /* Groups only: the pair is free again.  Any thread. */
 void arena_give_pair(struct arena *arena, uint32_t pair);
+/* Groups only: take the pair; false if a group has it.  Its lane's holder. */
+bool arena_take_pair(struct arena *arena, uint32_t pair);
 
 /*
  * Refuse writes from now on.  flag_media: also set the error flag in both

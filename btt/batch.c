@@ -21,8 +21,8 @@ add_change(struct batch *batch, uint32_t pair, uint32_t first_premap)
 }
 
 /* With groups a lane's pair may be waiting for its group's commit. */
-static bool
-take_free_bit(struct arena *arena, uint32_t pair)
+bool
+arena_take_pair(struct arena *arena, uint32_t pair)
 {
 	_Atomic uint64_t *word = &arena->free_bits[pair / 64];
 	uint64_t bit = UINT64_C(1) << pair % 64;
@@ -50,7 +50,7 @@ claim_lane(struct batch *batch, unsigned lane, unsigned nlane, uint32_t premap,
 
 	for (uint32_t i = arena_lane_first(arena, lane, nlane);
 	     i < end && batch->nchange < want; i++) {
-		if (arena->free_bits == NULL || take_free_bit(arena, i))
+		if (arena->free_bits == NULL || arena_take_pair(arena, i))
 			add_change(batch, i, premap);
 	}
 }

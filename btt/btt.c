@@ -15,6 +15,7 @@
 
 #include "engine.h"
 #include "group.h"
+#include "kept.h"
 
 /* More lanes than this help nobody; a span can hold so many. */
 #define LANES_DEFAULT 32u
@@ -255,8 +256,12 @@ btt_open(struct media *media, struct btt_worker_pool *pool,
 	report_labels(media, &probe, options);
 	if ((r = recover(btt, error)) < 0)
 		goto fail;
-	if (wants_groups(btt) && (r = group_open(btt)) < 0)
-		goto fail;
+	if (wants_groups(btt)) {
+		if ((r = group_open(btt)) < 0)
+			goto fail;
+		if ((r = kept_open(btt, options, error)) < 0)
+			goto fail;
+	}
 	*ret_btt = btt;
 	goto out;
 

@@ -7,6 +7,7 @@
 
 #include "backoff.h"
 #include "hook.h"
+#include "kept.h"
 #include "map.h"
 #include "overlay.h"
 
@@ -26,6 +27,7 @@ struct group_state {
 	bool committing;         /* [G] */
 	int failed;              /* [G] sticky */
 	struct arena_changes *arena; /* [C] */
+	struct kept_header *kept;    /* [I] NULL: nothing outlives us */
 	/* [a] relaxed, for statistics */
 	_Atomic uint64_t nfence;
 	_Atomic uint64_t ncommit;
@@ -143,36 +145,69 @@ set_group(struct arena *arena, uint32_t pair, uint64_t g)
 	    &arena->pair[pair].group, g, memory_order_relaxed);
 }
 
+/* Premap's data is in the free block of a pair that is group g's from now on. */
+static void
+add_change(struct arena *arena, uint64_t g, uint32_t pair, uint32_t premap,
+    uint32_t new_block)
+{
+	uint32_t before;
+
+	arena->pair[pair].premap = premap;
+	set_group(arena, pair, g);
+	if (!overlay_set(&arena->overlays->table[g & 1], premap,
+		MAP_NORMAL | new_block, pair, &before))
+		return;
+	/* Written again before it was committed: one change is left. */
+	if (!MUTANT(44))
+		set_group(arena, before, 0);
+	kept_clear(arena, before);
+	if (!MUTANT(43))
+		arena_give_pair(arena, before);
+}
+
 uint64_t
 group_add(struct btt *btt, struct btt_worker *worker, struct batch *batch,
     const struct stripe_range *range)
 {
 	struct arena *arena = batch->arena;
-	struct overlay *overlay;
-	uint32_t before;
-	uint64_t g;
+	uint64_t g, serial;
 
 	assert(stripe_range_covers(range, map_line(batch->change[0].premap)));
 	g = enter_group(btt->group, worker);
-	overlay = &arena->overlays->table[g & 1];
+	serial = kept_next_serial(btt->group->kept);
 	for (unsigned i = 0; i < batch->nchange; i++) {
 		const struct change *change = &batch->change[i];
 
-		arena->pair[change->pair].premap = change->premap;
-		set_group(arena, change->pair, g);
-		if (!overlay_set(overlay, change->premap,
-			MAP_NORMAL | change->new_block, change->pair, &before))
-			continue;
-		/* Written again before it was committed: one change is left. */
-		if (!MUTANT(44))
-			set_group(arena, before, 0);
-		if (!MUTANT(43))
-			arena_give_pair(arena, before);
+		kept_set(arena, change->pair, serial, change->premap,
+		    change->new_block);
+		add_change(
+		    arena, g, change->pair, change->premap, change->new_block);
 	}
 	if (!MUTANT(60))
 		note_dirty(btt->group, g);
 	leave_group(worker);
 	return g;
+}
+
+void
+group_restore(
+    struct btt *btt, struct arena *arena, uint32_t pair, uint32_t premap)
+{
+	uint64_t g = atomic_load(&btt->group->active);
+
+	(void)arena_take_pair(arena, pair);
+	add_change(arena, g, pair, premap, arena->pair[pair].free_block);
+	note_dirty(btt->group, g);
+}
+
+void
+group_keep(struct btt *btt, struct kept_header *kept)
+{
+	btt->group->kept = kept;
+	/* A failure is as final for us as it was for who saw it (I7). */
+	btt->group->failed = kept_failure(kept);
+	if (btt->group->failed < 0)
+		atomic_store(&btt->media->failed, btt->group->failed);
 }
 
 void
@@ -361,6 +396,7 @@ retire(struct btt *btt, uint64_t g)
 
 		for (unsigned k = 0; k < changes->n; k++) {
 			set_group(arena, changes->change[k].pair, 0);
+			kept_clear(arena, changes->change[k].pair);
 			arena_give_pair(arena, changes->change[k].pair);
 		}
 	}
@@ -427,10 +463,12 @@ lead(struct btt *btt, struct group_state *group) REQUIRES(group->lock)
 	r = commit_group(btt, &g);
 	mutex_lock(&group->lock);
 	group->committing = false;
-	if (r < 0)
+	if (r < 0) {
 		group->failed = r;
-	else
+		kept_note_failure(group->kept, r);
+	} else {
 		group->committed = g;
+	}
 	cond_broadcast(&group->changed);
 }
 

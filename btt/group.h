@@ -38,6 +38,8 @@
 
 #include "engine.h"
 
+struct kept_header;
+
 /* Allocate and make the device's arenas ready for groups.  0 or -ENOMEM. */
 int group_open(struct btt *btt) BTT_MUST_CHECK;
 /* Nothing may be pending that anyone still wants durable.  NULL group ok. */
@@ -52,6 +54,14 @@ uint64_t group_add(struct btt *btt, struct btt_worker *worker,
 
 /* Add the device's commits and syncs. */
 void group_add_stats(const struct btt *btt, struct btt_stats *stats);
+
+/*
+ * Before any worker: what kept.h has found is put into the active group, a
+ * pair at a time; what happens from now on is recorded there.
+ */
+void group_restore(
+    struct btt *btt, struct arena *arena, uint32_t pair, uint32_t premap);
+void group_keep(struct btt *btt, struct kept_header *kept);
 
 /* A change was made that only needs one sync (a Z entry). */
 void group_note_dirty(struct btt *btt);

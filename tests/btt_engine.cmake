@@ -1,4 +1,5 @@
 # The engine as its callers see it, on media in RAM.
 bttfs_unit_test(engine LIBS btt lanes)
+bttfs_unit_test(kept LIBS btt lanes)
 bttfs_unit_test(stress LIBS btt lanes LABEL stress)
 bttfs_unit_test(bad LIBS btt lanes)

@@ -53,6 +53,18 @@ enum btt_durability {
 	BTT_DURABLE_FLUSH,   /* when a later btt_flush returns */
 };
 
+/*
+ * Memory that outlives a crash of this process, for the writes that were
+ * acknowledged and are not on the medium yet (P6): bytes of it, aligned to 16,
+ * all zero when the device is opened for the first time, and as it was left
+ * when it is opened again after a crash, on the same machine since the same
+ * boot.  NULL if there is none, then the open fails.  Called at most once, by
+ * btt_open, and not at all where nothing is held in memory.  It stays the
+ * caller's, and in use until btt_close returns; after a btt_close that returned
+ * 0 nothing in it is needed any more.
+ */
+typedef void *btt_keep_fn(void *arg, size_t bytes);
+
 struct btt_open_options {
 	bool read_only; /* never writes; recovery happens in memory only */
 	const char *namespace; /* of several (label.h); NULL: the only one */
@@ -60,6 +72,8 @@ struct btt_open_options {
 	unsigned nlane;        /* 0: chosen; tests choose */
 	btt_report_fn *report; /* what open noticed; may be NULL */
 	void *report_arg;
+	btt_keep_fn *keep; /* NULL: a crash is to writes what a power cut is */
+	void *keep_arg;
 };
 
 /*
@@ -98,6 +112,7 @@ struct btt_geometry_info {
 	bool read_only;
 	uint8_t uuid[BTT_UUID_BYTES];
 	uint64_t nrecovered; /* writes that open completed */
+	uint64_t nresumed;   /* and that it took over from kept memory */
 };
 void
 btt_get_geometry(const struct btt *btt, struct btt_geometry_info *ret_geometry);
