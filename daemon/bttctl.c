@@ -23,15 +23,18 @@ static const struct ctl_command *const commands[] = {
 	&ctl_create,
 	&ctl_info,
 	&ctl_check,
+	&ctl_map,
+	&ctl_dump,
 };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 
+/* NULL if there is none; name may be NULL as well. */
 static const struct ctl_command *
 find_command(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < NCOMMAND; i++) {
+	for (i = 0; name != NULL && i < NCOMMAND; i++) {
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
 	}
@@ -63,6 +66,10 @@ unknown_command(const char *name)
 	unsigned distance, least;
 	size_t i;
 
+	if (name == NULL) {
+		warnx("the name of a command is missing");
+		return CTL_EXIT_USAGE;
+	}
 	nearest = NULL;
 	least = suggest_limit(name) + 1;
 	for (i = 0; i < NCOMMAND; i++) {
@@ -82,27 +89,27 @@ unknown_command(const char *name)
 }
 
 static int
-help(const char *name)
+help(char *const arguments[])
 {
 	const struct ctl_command *command;
 
-	if (name == NULL) {
+	if (arguments[0] == NULL) {
 		print_help(stdout);
 		return 0;
 	}
-	if ((command = find_command(name)) == NULL)
-		return unknown_command(name);
+	if ((command = find_command(arguments[0])) == NULL)
+		return unknown_command(arguments[0]);
 	ctl_print_help(command, stdout);
 	return 0;
 }
 
 /* For shell completion, which is generated from the tables. */
 static int
-list_commands(const char *unused)
+list_commands(char *const arguments[])
 {
 	size_t i;
 
-	(void)unused;
+	(void)arguments;
 	for (i = 0; i < NCOMMAND; i++)
 		puts(commands[i]->name);
 	puts("help");
@@ -111,28 +118,38 @@ list_commands(const char *unused)
 }
 
 static int
-list_options(const char *name)
+list_options(char *const arguments[])
 {
 	const struct ctl_command *command;
 
-	if (name == NULL || (command = find_command(name)) == NULL)
-		return unknown_command(name == NULL ? "" : name);
+	if ((command = find_command(arguments[0])) == NULL)
+		return unknown_command(arguments[0]);
 	ctl_list_options(command);
 	return 0;
 }
 
 static int
-version(const char *unused)
+list_values(char *const arguments[])
 {
-	(void)unused;
+	const struct ctl_command *command;
+
+	if ((command = find_command(arguments[0])) == NULL)
+		return unknown_command(arguments[0]);
+	return ctl_list_values(command, arguments[1]) ? 0 : CTL_EXIT_USAGE;
+}
+
+static int
+version(char *const arguments[])
+{
+	(void)arguments;
 	puts("bttctl " BTTFS_VERSION);
 	return 0;
 }
 
-/* What may stand in a command's place; the argument is the next word. */
+/* What may stand in a command's place; the arguments are what follows. */
 static const struct {
 	const char *name;
-	int (*run)(const char *argument);
+	int (*run)(char *const arguments[]);
 } words[] = {
 	{ "help", help },
 	{ "--help", help },
@@ -142,6 +159,7 @@ static const struct {
 	{ "-V", version },
 	{ "--list-cmds", list_commands },
 	{ "--list-opts", list_options },
+	{ "--list-values", list_values },
 };
 
 /* An answer that did not get out is no answer. */
@@ -189,8 +207,7 @@ dispatch(int argc, char *argv[])
 	}
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(words[i].name, argv[1]) == 0)
-			return finish_output(
-			    words[i].run(argc > 2 ? argv[2] : NULL), false);
+			return finish_output(words[i].run(argv + 2), false);
 	}
 	if ((command = find_command(argv[1])) == NULL)
 		return unknown_command(argv[1]);

@@ -6,14 +6,20 @@ pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
 set(BTTCTL_SOURCES
   backing.c
   bttctl.c
+  colour.c
   ctl_check.c
   ctl_create.c
+  ctl_dump.c
   ctl_info.c
+  ctl_map.c
   ctl_option.c
   ctl_output.c
   infoblock.c
   interrupt.c
+  json_stream.c
   label_list.c
+  log_text.c
+  map_run.c
   occupant.c
   progress.c)
 
@@ -21,3 +27,7 @@ add_executable(bttctl ${BTTCTL_SOURCES})
 target_link_libraries(bttctl PRIVATE
   bttfs_flags bttfs_daemon_core PkgConfig::BLKID PkgConfig::JSONC)
 install(TARGETS bttctl DESTINATION ${CMAKE_INSTALL_BINDIR})
+# Where bash-completion looks for what a command's name asks for.
+install(FILES bttctl.bash
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+  RENAME bttctl)

@@ -26,6 +26,7 @@ enum ctl_kind {
 	CTL_UUID,   /* struct ctl_uuid */
 	CTL_CHOICE, /* struct ctl_choice, an index into choices */
 	CTL_TEXT,   /* const char *, not empty, or NULL; of the command line */
+	CTL_PATH,   /* name of a file: const char *, NULL if not given */
 };
 
 struct ctl_size {
@@ -101,15 +102,22 @@ struct ctl_command {
 	const char *summary;  /* one line, no full stop */
 	const struct ctl_option *options;
 	size_t options_bytes; /* of the structure, at most CTL_OPTIONS_MAX */
-	int min_operands, max_operands;
+	int min_operands,
+	    max_operands; /* the latter may be CTL_OPERANDS_MANY */
 	bool fsck_status; /* exits as fsck(8) does, not as UI-1 says */
-	/* Returns the exit status.  options starts with struct ctl_common. */
+	/*
+	 * Returns the exit status.  options starts with struct ctl_common;
+	 * operands is ended by NULL.
+	 */
 	int (*run)(const void *options, char *const operands[]);
 };
 
 #define CTL_OPTIONS_MAX 256u
+/* More than a command line holds. */
+#define CTL_OPERANDS_MANY (1 << 24)
 
-extern const struct ctl_command ctl_create, ctl_info, ctl_check;
+extern const struct ctl_command ctl_create, ctl_info, ctl_check, ctl_map,
+    ctl_dump, ctl_read_infoblock, ctl_write_infoblock;
 
 /*
  * Parse argv, argv[0] being the command's name.  Returns 0 and where the
@@ -126,6 +134,13 @@ void ctl_print_usage(const struct ctl_command *command, FILE *file);
 void ctl_print_help(const struct ctl_command *command, FILE *file);
 /* A line for each option, as typed: "--size" or "--json". */
 void ctl_list_options(const struct ctl_command *command);
+/*
+ * A line for each word that may be the value of an option ("--layout"), or an
+ * operand where option is NULL.  <file> stands for a file's name, <device>
+ * for one that the daemon serves, <value> for what cannot be listed; a switch
+ * has no line.  Returns false if there is no such option.
+ */
+bool ctl_list_values(const struct ctl_command *command, const char *option);
 
 /* UI-1: the low byte of the negative errno, never 0 for a failure. */
 int ctl_exit_status(int r);

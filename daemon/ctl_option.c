@@ -166,6 +166,9 @@ parse_value(const struct ctl_option *option, const char *value, void *target,
 			return bad_value(option, "''", "is empty", error);
 		*(const char **)target = value;
 		return 0;
+	case CTL_PATH:
+		*(const char **)target = value;
+		return 0;
 	}
 	abort(); /* a kind that this switch does not know */
 }
@@ -226,9 +229,16 @@ static int
 check_operands(const struct ctl_command *command, int noperand,
     const char *first_extra, struct btt_error *error)
 {
-	if (noperand < command->min_operands)
-		return btt_error_set(
-		    error, -EINVAL, "%s is missing", command->operands);
+	const char *missing;
+	int i;
+
+	if (noperand < command->min_operands) {
+		missing = command->operands;
+		for (i = 0; i < noperand; i++)
+			missing += strcspn(missing, " ") + 1;
+		return btt_error_set(error, -EINVAL, "%.*s is missing",
+		    (int)strcspn(missing, " "), missing);
+	}
 	if (noperand > command->max_operands)
 		return btt_error_set(
 		    error, -EINVAL, "one too many: %s", first_extra);
@@ -331,6 +341,16 @@ ctl_print_help(const struct ctl_command *command, FILE *file)
 	print_option('h', "help", NULL, "print this", file);
 }
 
+/* Is text the option, as -s or --size? */
+static bool
+is_typed(const struct ctl_option *option, const char *text)
+{
+	if (strncmp(text, "--", 2) == 0)
+		return strcmp(text + 2, option->name) == 0;
+	return text[0] == '-' && text[1] != '\0' && text[1] == option->letter &&
+	    text[2] == '\0';
+}
+
 void
 ctl_list_options(const struct ctl_command *command)
 {
@@ -339,4 +359,34 @@ ctl_list_options(const struct ctl_command *command)
 	for (option = command->options; option->name != NULL; option++)
 		printf("--%s\n", option->name);
 	puts("--help");
+}
+
+bool
+ctl_list_values(const struct ctl_command *command, const char *name)
+{
+	const struct ctl_option *option;
+	unsigned i;
+
+	if (name == NULL) {
+		if (strstr(command->operands, "NAME") != NULL)
+			puts("<device>");
+		if (strstr(command->operands, "PATH") != NULL)
+			puts("<file>");
+		return true;
+	}
+	for (option = command->options; option->name != NULL; option++) {
+		if (is_typed(option, name))
+			break;
+	}
+	if (option->name == NULL)
+		return false;
+	if (option->kind == CTL_CHOICE) {
+		for (i = 0; option->choices[i] != NULL; i++)
+			puts(option->choices[i]);
+	} else if (option->kind == CTL_PATH) {
+		puts("<file>");
+	} else if (takes_value(option)) {
+		puts("<value>");
+	}
+	return true;
 }

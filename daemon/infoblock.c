@@ -262,24 +262,42 @@ copy_to_json(const struct btt_info_copy *copy, enum infoblock_which which)
 	return object;
 }
 
+static struct json_object *
+pair_to_json(const struct infoblock_pair *pair)
+{
+	struct json_object *copies;
+	unsigned c;
+
+	copies = ctl_new_array();
+	for (c = 0; c < INFOBLOCK_NCOPY; c++)
+		ctl_append(copies,
+		    copy_to_json(&pair->copy[c], (enum infoblock_which)c));
+	return copies;
+}
+
+struct json_object *
+infoblock_copies_json(
+    const struct media *media, const struct btt_inspect_arena *arena)
+{
+	struct infoblock_pair pair;
+
+	infoblock_read(media, arena, &pair);
+	return pair_to_json(&pair);
+}
+
 struct json_object *
 infoblock_arena_json(
     const struct media *media, const struct btt_inspect_arena *arena)
 {
-	struct json_object *object, *copies;
+	struct json_object *object;
 	struct infoblock_pair pair;
-	unsigned c;
 
 	infoblock_read(media, arena, &pair);
-	copies = ctl_new_array();
-	for (c = 0; c < INFOBLOCK_NCOPY; c++)
-		ctl_append(copies,
-		    copy_to_json(&pair.copy[c], (enum infoblock_which)c));
 	object = ctl_new_object();
 	ctl_add_number(object, "id", arena->index);
 	ctl_add_number(object, "offset", arena->off);
 	ctl_add_text(object, "layout", ctl_layout_name(arena->layout));
 	ctl_add_bool(object, "copies_same", infoblock_is_same(&pair));
-	ctl_add(object, "infoblocks", copies);
+	ctl_add(object, "infoblocks", pair_to_json(&pair));
 	return object;
 }

@@ -54,6 +54,10 @@ bool infoblock_is_same(const struct infoblock_pair *pair);
  */
 void infoblock_print_arena(
     const struct media *media, const struct btt_inspect_arena *arena);
+/* Both copies, an array of two. */
+struct json_object *infoblock_copies_json(
+    const struct media *media, const struct btt_inspect_arena *arena);
+/* The same with the arena around it. */
 struct json_object *infoblock_arena_json(
     const struct media *media, const struct btt_inspect_arena *arena);
 
