@@ -79,7 +79,7 @@ struct ctl_common {
 /* Of commands that work on one BTT; goes into a const char *. */
 #define CTL_OPTION_NAMESPACE(at)                                        \
 	{                                                               \
-		'n', "namespace", CTL_TEXT, at, "NAME|UUID|N", NULL,    \
+		'n', "namespace", CTL_TEXT, at, "NAMESPACE", NULL,      \
 		    "the namespace to take, of several that have a BTT" \
 	}
 /* Ends each table. */

@@ -17,6 +17,7 @@ struct dump_options {
 	struct ctl_common common;
 	bool info, log, map;
 	struct ctl_number arena;
+	const char *namespace;
 };
 
 #define AT(member) offsetof(struct dump_options, member)
@@ -26,6 +27,7 @@ static const struct ctl_option options_table[] = {
 	{ 0, "log", CTL_SWITCH, AT(log), NULL, NULL, "log pairs" },
 	{ 0, "map", CTL_SWITCH, AT(map), NULL, NULL, "map entries, as runs" },
 	{ 0, "arena", CTL_NUMBER, AT(arena), "N", NULL, "only arena N" },
+	CTL_OPTION_NAMESPACE(AT(namespace)),
 	CTL_OPTION_JSON,
 	CTL_OPTION_END,
 };
@@ -199,7 +201,9 @@ dump_media(struct dump *dump)
 	uint32_t i;
 	int r;
 
-	if ((r = btt_inspect_find(dump->media, &dump->inspect)) < 0) {
+	r = btt_inspect_find(
+	    dump->media, dump->options->namespace, &dump->inspect);
+	if (r < 0) {
 		note_failure(dump, r, NULL);
 		return;
 	}

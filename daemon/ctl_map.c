@@ -15,9 +15,11 @@
 
 struct map_options {
 	struct ctl_common common;
+	const char *namespace;
 };
 
 static const struct ctl_option options_table[] = {
+	CTL_OPTION_NAMESPACE(offsetof(struct map_options, namespace)),
 	CTL_OPTION_JSON,
 	CTL_OPTION_END,
 };
@@ -226,7 +228,9 @@ map_media(struct mapping *mapping, struct range *ranges, size_t nrange)
 	size_t n;
 	int r;
 
-	if ((r = btt_inspect_find(mapping->media, &mapping->inspect)) < 0) {
+	r = btt_inspect_find(
+	    mapping->media, mapping->options->namespace, &mapping->inspect);
+	if (r < 0) {
 		note_failure(mapping, r, NULL);
 		return;
 	}

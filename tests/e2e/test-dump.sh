@@ -11,9 +11,11 @@ requires programs python3 xz
 model=$support/inspect_model.py
 patch=$support/patch_image.py
 
-# agrees WHAT IMAGE: with an independent reading?
+# agrees WHAT IMAGE [NAMESPACE OFFSET]: with an independent reading?
 agrees() {
-	check "$1: differs from the model" python3 "$model" "$bttctl" "$2" \
+	local what=$1
+	shift
+	check "$what: differs from the model" python3 "$model" "$bttctl" "$@" \
 	    >"$work/model" 2>&1
 	grep -q ': 0 differ$' "$work/model" || cat "$work/model" >&2
 }
@@ -184,11 +186,20 @@ test_foreign() {
 	    "$shared"/fixtures/pmemblk/*.pool.xz "$top"/tests/fixtures/*.xz; do
 		case $file in
 		*manifest*) continue ;;
+		*labels-v1*) continue ;;
 		esac
 		[ -e "$file" ] || continue
 		xz -dc "$file" >"$work/foreign"
 		agrees "$(basename "$file")" "$work/foreign"
 	done
+	# the second namespace, and both without a choice
+	xz -dc "$top"/tests/fixtures/labels-v12.img.xz >"$work/foreign"
+	agrees 'alpha' "$work/foreign" alpha 0
+	agrees 'beta' "$work/foreign" 1 33554432
+	run 180 map "$work/foreign" 0
+	said err 'choose one'
+	run 180 dump --info "$work/foreign"
+	said out '^arena 0 at 33554432 '
 	[ -e "$shared/fixtures/damaged/apply.py" ] || {
 		skip_part '../shared/fixtures is absent'
 		return

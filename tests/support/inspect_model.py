@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Read the metadata of a BTT once more, and compare with bttctl dump and map.
 
-usage: inspect_model.py BTTCTL IMAGE
+usage: inspect_model.py BTTCTL IMAGE [NAMESPACE OFFSET]
 
 Written from the format (btt-format.md 1.2, 2.1, 3, 4.1), sharing nothing with
 bttctl.  The first arena must have a valid info block; the log and the map may
-be as damaged as they like.  Prints what was compared; the status says whether
+be as damaged as they like.  NAMESPACE is for bttctl, OFFSET for this program: it
+knows nothing of labels.  Prints what was compared; the status says whether
 all of it is the same.
 """
 import json
@@ -117,13 +118,13 @@ class Arena:
 
 
 class Image:
-    def __init__(self, path):
+    def __init__(self, path, base):
         self.file = open(path, "rb")
         self.file.seek(0, 2)
         self.size = self.file.tell()
         self.arenas = []
-        off = next((off for off in (4096, 0, 8192)
-                    if self.has_info(off)), None)
+        off = next((base + off for off in (4096, 0, 8192)
+                    if self.has_info(base + off)), None)
         while off is not None:
             arena = Arena(self, off, off)
             self.arenas.append(arena)
@@ -229,12 +230,13 @@ def compare_map(arena, first, runs):
 
 
 def main():
-    bttctl, path = sys.argv[1:]
-    image = Image(path)
+    bttctl, path, *rest = sys.argv[1:]
+    image = Image(path, int(rest[1]) if rest else 0)
+    which = ["--namespace", rest[0]] if rest else []
     if not image.arenas:
         sys.exit(f"{path}: not a BTT to this program")
-    dump = run(bttctl, "dump", "--json", path)
-    whole = run(bttctl, "map", "--json", path)
+    dump = run(bttctl, "dump", "--json", path, *which)
+    whole = run(bttctl, "map", "--json", path, *which)
     nsector = sum(arena.external_nlba for arena in image.arenas)
     same("sectors", nsector, whole["sectors"])
     same("arenas", len(image.arenas), len(dump["arenas"]))
@@ -250,7 +252,7 @@ def main():
         first += arena.external_nlba
     # Single sectors, from all over the place and across each border.
     wanted = sorted({0, nsector - 1, nsector // 2, nsector // 3})
-    single = run(bttctl, "map", "--json", path, *map(str, wanted))
+    single = run(bttctl, "map", "--json", path, *which, *map(str, wanted))
     same("single sectors", wanted, [s["lba"] for s in single["map"]])
     for given in single["map"]:
         arena = image.arenas[given["arena"]]
