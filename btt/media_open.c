@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,10 +38,10 @@ pmem_variable(void)
 /*
  * PMEM2_FORCE_GRANULARITY=BYTE would turn all flushes off silently.  (What
  * libpmem2 read when it was loaded only chooses among instructions that all
- * do their work.)  Only the first open of a process finds any.
+ * do their work.)  Only the first call in a process finds any.
  */
-static int
-scrub_environment(void)
+int
+media_scrub_environment(void)
 {
 	char *name;
 	int r = 0;
@@ -106,6 +107,29 @@ media_open(const char *path, const struct media_options *options,
 	return media_open_fd(fd, path, options, ret_media, error);
 }
 
+/* The system's name for what one of our descriptors refers to. */
+#define FD_PATH_BYTES 32u
+
+static void
+make_fd_path(int fd, char ret_path[FD_PATH_BYTES])
+{
+	(void)snprintf(ret_path, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
+int
+media_open_at(int path_fd, const char *path,
+    const struct media_options *options, struct media **ret_media,
+    struct btt_error *error)
+{
+	char fd_path[FD_PATH_BYTES];
+	int fd;
+
+	make_fd_path(path_fd, fd_path);
+	if ((fd = open_backing(fd_path, options->read_only, error)) < 0)
+		return fd;
+	return media_open_fd(fd, path, options, ret_media, error);
+}
+
 /* A block device that takes no writes can be opened for them all the same. */
 static bool
 is_read_only_device(const struct media_backing *backing)
@@ -116,23 +140,36 @@ is_read_only_device(const struct media_backing *backing)
 	    ioctl(backing->fd, BLKROGET, &value) == 0 && value != 0;
 }
 
-/* Fill in what the descriptor refers to, if it is of use. */
-static int
-identify(struct media_backing *backing, struct btt_error *error)
+int
+media_identify(
+    int fd, struct media_identity *ret_identity, struct btt_error *error)
 {
-	struct media_identity *identity = &backing->identity;
 	struct stat st;
-	int flags;
 
-	if (fstat(backing->fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return btt_error_set(
 		    error, -EINVAL, "neither a file nor a block device");
-	identity->is_block_device = S_ISBLK(st.st_mode);
-	identity->device = identity->is_block_device ? st.st_rdev : st.st_dev;
-	identity->inode = identity->is_block_device ? 0 : st.st_ino;
+	ret_identity->is_block_device = S_ISBLK(st.st_mode);
+	if (ret_identity->is_block_device) {
+		ret_identity->device = st.st_rdev;
+		ret_identity->inode = 0;
+	} else {
+		ret_identity->device = st.st_dev;
+		ret_identity->inode = st.st_ino;
+	}
+	return 0;
+}
 
+/* Fill in what the descriptor refers to, if it is of use. */
+static int
+identify(struct media_backing *backing, struct btt_error *error)
+{
+	int flags, r;
+
+	if ((r = media_identify(backing->fd, &backing->identity, error)) < 0)
+		return r;
 	if ((flags = fcntl(backing->fd, F_GETFL)) < 0)
 		return -errno;
 	/* pwrite() of an O_APPEND descriptor ignores the offset. */
@@ -173,6 +210,22 @@ settle(const struct media_backing *backing, const char *path,
 	return media_backing_check_blocks(backing, path, error);
 }
 
+bool
+media_is_dax(const char *path)
+{
+	struct media_backing backing = { .read_only = true };
+	bool is;
+
+	backing.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (backing.fd < 0)
+		return false;
+	is = media_identify(backing.fd, &backing.identity, NULL) == 0 &&
+	    media_backing_size(&backing, &backing.size) == 0 &&
+	    media_backing_is_dax(&backing);
+	(void)close(backing.fd); /* nothing was written */
+	return is;
+}
+
 /* Whatever is not known to be persistent memory has a page cache. */
 static int
 make_medium(const struct media_backing *backing, enum media_force force,
@@ -196,7 +249,7 @@ media_open_fd(int fd, const char *path, const struct media_options *options,
 	uint64_t size = 0;
 	int r;
 
-	if ((r = scrub_environment()) < 0 ||
+	if ((r = media_scrub_environment()) < 0 ||
 	    (r = identify(&backing, error)) < 0 ||
 	    (r = media_backing_lock(&backing, error)) < 0 ||
 	    (r = media_backing_size(&backing, &backing.size)) < 0 ||

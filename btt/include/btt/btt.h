@@ -169,6 +169,7 @@ int btt_zero(struct btt *btt, struct btt_worker *worker, uint64_t off,
 
 /*
  * Everything that was acknowledged before the call is durable on return (P2).
+ * worker may be NULL: a commit has scratch memory of its own.
  * Errors: -EIO and the like, sticky from the first one on.
  */
 int btt_flush(struct btt *btt, struct btt_worker *worker) BTT_MUST_CHECK;

@@ -135,6 +135,34 @@ int media_open(const char *path, const struct media_options *options,
 int media_open_fd(int fd, const char *path, const struct media_options *options,
     struct media **ret_media, struct btt_error *error) BTT_MUST_CHECK;
 
+/*
+ * The same for what a descriptor of open(2)'s O_PATH refers to, whatever has
+ * become of its path meanwhile.  path_fd stays the caller's, path is for
+ * messages.  Needs /proc.
+ */
+int media_open_at(int path_fd, const char *path,
+    const struct media_options *options, struct media **ret_media,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * What a descriptor refers to; one of O_PATH will do.
+ * Errors: -EINVAL for what is neither file nor block device; as fstat(2).
+ */
+int media_identify(int fd, struct media_identity *ret_identity,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Remove from the environment what libpmem2 would listen to.  Every open does
+ * so, but the environment belongs to all threads: call it while there is one.
+ */
+int media_scrub_environment(void) BTT_MUST_CHECK;
+
+/*
+ * Would path be opened as persistent memory, without a page cache, unless that
+ * is forced?  False also where that cannot be found out.
+ */
+bool media_is_dax(const char *path);
+
 /* Anonymous memory, all zero; durable for as long as the process lives. */
 int media_ram_new(uint64_t size, enum media_granularity granularity,
     struct media **ret_media) BTT_MUST_CHECK;
