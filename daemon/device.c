@@ -1,19 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <linux/openat2.h>
 
 #include "device.h"
 
-/* Nothing is taken while it is held, and nothing sleeps. */
+/* For transitions; never over I/O. */
+static const struct lock_class device_class = {
+	.name = "device",
+	.rank = 20,
+	.flags = 0,
+};
+
+/* Nothing is taken while these are held, and nothing sleeps. */
+static const struct lock_class status_class = {
+	.name = "device-status",
+	.rank = 84,
+	.flags = LOCK_LEAF,
+};
 static const struct lock_class attr_class = {
 	.name = "device-attr",
 	.rank = 85,
 	.flags = LOCK_LEAF,
 };
+
+void
+device_options_init(struct device_options *ret_options)
+{
+	*ret_options = (struct device_options){
+		.mode = 0600,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.commit_seconds = DEVICE_COMMIT_SECONDS,
+	};
+}
+
+const char *
+device_state_name(enum device_state state)
+{
+	switch (state) {
+	case DEVICE_PROBING:
+		return "probing";
+	case DEVICE_LIVE:
+		return "live";
+	case DEVICE_READONLY:
+		return "readonly";
+	case DEVICE_DRAINING:
+		return "draining";
+	case DEVICE_FAILED:
+		return "failed";
+	case DEVICE_GONE:
+		return "gone";
+	}
+	return "unknown";
+}
 
 bool
 device_name_valid(const char *name)
@@ -49,18 +99,27 @@ init_attr(struct device *device, const struct device_options *options)
 	device->attr.ctime = now;
 }
 
-int
-device_open(const struct device_options *options, struct device **ret_device,
-    struct btt_error *error)
+static void
+destroy(struct device *device)
 {
-	struct media_options media_options = {
-		.read_only = options->read_only,
-		.allow_sparse = options->allow_sparse,
-		.force = options->force,
-	};
+	assert(device->media == NULL && device->btt == NULL);
+	mutex_fini(&device->attr_lock);
+	mutex_fini(&device->status_lock);
+	mutex_fini(&device->lock);
+	job_unref(device->attach_job);
+	job_unref(device->detach_job);
+	free(device->namespace);
+	free(device->name);
+	free(device->path);
+	free(device);
+}
+
+int
+device_new(const struct device_options *options, struct event_ring *events,
+    struct job_table *jobs, struct device **ret_device, struct btt_error *error)
+{
 	struct device *device;
 	const char *name;
-	int r;
 
 	name = options->name;
 	if (name == NULL)
@@ -72,24 +131,196 @@ device_open(const struct device_options *options, struct device **ret_device,
 
 	if ((device = calloc(1, sizeof(*device))) == NULL)
 		return btt_error_set(error, -ENOMEM, "out of memory");
+	mutex_init(&device->lock, &device_class);
+	mutex_init(&device->status_lock, &status_class);
 	mutex_init(&device->attr_lock, &attr_class);
+	atomic_init(&device->nref, 1);
+	device->state = DEVICE_PROBING;
+	device->probing = true;
+	device->events = events;
+	device->options = *options;
 	init_attr(device, options);
 	device->path = strdup(options->path);
 	device->name = strdup(name);
 	if (options->namespace != NULL)
 		device->namespace = strdup(options->namespace);
 	if (device->path == NULL || device->name == NULL ||
-	    (options->namespace != NULL && device->namespace == NULL)) {
-		r = btt_error_set(error, -ENOMEM, "out of memory");
-		goto fail;
+	    (options->namespace != NULL && device->namespace == NULL) ||
+	    job_new(jobs, JOB_ATTACH, name, &device->attach_job) < 0 ||
+	    job_new(jobs, JOB_DETACH, name, &device->detach_job) < 0) {
+		destroy(device);
+		return btt_error_set(error, -ENOMEM, "out of memory");
 	}
-	device->read_only = options->read_only;
-	device->durability = options->durability;
+	device->options.path = device->path;
+	device->options.name = device->name;
+	device->options.namespace = device->namespace;
+	*ret_device = device;
+	return 0;
+}
 
-	r = media_open(device->path, &media_options, &device->media, error);
+struct device *
+device_ref(struct device *device)
+{
+	atomic_fetch_add(&device->nref, 1);
+	return device;
+}
+
+void
+device_unref(struct device *device)
+{
+	if (device != NULL && atomic_fetch_sub(&device->nref, 1) == 1)
+		destroy(device);
+}
+
+bool
+device_kill_locked(struct device *device)
+{
+	bool won;
+
+	won = !device->dead;
+	device->dead = true;
+	return won;
+}
+
+static enum event_kind
+event_of(enum device_state from, enum device_state to)
+{
+	switch (to) {
+	case DEVICE_LIVE:
+		return EVENT_ATTACHED;
+	case DEVICE_READONLY:
+		return from == DEVICE_PROBING ? EVENT_ATTACHED
+					      : EVENT_READ_ONLY;
+	case DEVICE_DRAINING:
+		return EVENT_DETACHING;
+	case DEVICE_FAILED:
+		return EVENT_FAILED;
+	case DEVICE_GONE:
+		return EVENT_DETACHED;
+	case DEVICE_PROBING:
+		break;
+	}
+	return EVENT_ATTACHING;
+}
+
+void
+device_fill_event(struct device *device, struct event *event)
+{
+	struct device_status status;
+
+	device_get_status(device, &status);
+	memcpy(event->device, device->name, strlen(device->name) + 1);
+	event->state = device_state_name(status.state);
+	event->generation = status.generation;
+	if (!status.has_geometry)
+		return;
+	event->size_bytes = status.geometry.size_bytes;
+	event->sector_bytes = status.geometry.sector_bytes;
+	memcpy(event->uuid, status.geometry.uuid, sizeof(event->uuid));
+}
+
+void
+device_move_locked(struct device *device, enum device_state state, int error,
+    const char *stage, const struct btt_error *reason)
+{
+	struct event event = {
+		.kind = event_of(device->state, state),
+		.error = error,
+		.stage = stage,
+	};
+	struct device_status *status = &device->status;
+
+	device->state = state;
+	mutex_lock(&device->status_lock);
+	status->state = state;
+	status->generation++;
+	status->error = error;
+	status->stage = stage;
+	status->reason = (struct btt_error){ "" };
+	if (reason != NULL)
+		status->reason = *reason;
+	event.job = status->job;
+	mutex_unlock(&device->status_lock);
+
+	device_fill_event(device, &event);
+	if (reason != NULL)
+		(void)snprintf(event.text, sizeof(event.text), "%.*s",
+		    (int)sizeof(event.text) - 1, reason->text);
+	event_append(device->events, &event);
+}
+
+void
+device_set_job_locked(struct device *device, uint64_t job)
+{
+	mutex_lock(&device->status_lock);
+	device->status.job = job;
+	mutex_unlock(&device->status_lock);
+}
+
+void
+device_set_nodeid_locked(struct device *device, uint64_t nodeid)
+{
+	mutex_lock(&device->status_lock);
+	device->status.nodeid = nodeid;
+	mutex_unlock(&device->status_lock);
+}
+
+void
+device_get_status(struct device *device, struct device_status *ret_status)
+{
+	mutex_lock(&device->status_lock);
+	*ret_status = device->status;
+	mutex_unlock(&device->status_lock);
+}
+
+/* Links that other users made may lead where these cannot go themselves. */
+static int
+open_path(const char *path, bool no_links)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	fd = no_links ? syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how))
+		      : open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int
+device_find(const struct device *device, int *ret_fd,
+    struct media_identity *ret_identity, struct btt_error *error)
+{
+	int fd, r;
+
+	fd = open_path(device->path, device->options.no_links);
+	if (fd == -ELOOP)
+		return btt_error_set(
+		    error, fd, "there are symbolic links in the path");
+	if (fd < 0)
+		return fd; /* which says all */
+	if ((r = media_identify(fd, ret_identity, error)) < 0) {
+		(void)close(fd); /* a name, no more */
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int
+device_open(struct device *device, int fd, struct btt_error *error)
+{
+	const struct media_options options = {
+		.read_only = device->options.read_only,
+		.allow_sparse = device->options.allow_sparse,
+		.force = device->options.force,
+	};
+	int r;
+
+	r = media_open_at(fd, device->path, &options, &device->media, error);
 	if (r < 0)
-		goto fail;
-	device->granularity = device->media->granularity;
+		return r;
 	/*
 	 * The process locks what it maps into memory (process.h), and means
 	 * its own buffers: page cache of the backing store must stay
@@ -97,12 +328,42 @@ device_open(const struct device_options *options, struct device **ret_device,
 	 * Persistent memory cannot be paged out anyway.
 	 */
 	(void)munlock(device->media->base, device->media->size);
-	*ret_device = device;
 	return 0;
+}
 
-fail:
-	(void)device_close(device); /* nothing was written */
-	return r;
+int
+device_load_bad(struct device *device, struct btt_error *error)
+{
+	const struct device_trial *trial = &device->options.trial;
+	struct media *media = device->media;
+	int r;
+
+	/* The medium's own list, if it has one, came with it. */
+	if (trial->bad_len == 0)
+		return 0;
+	if (trial->bad_off > media->size ||
+	    trial->bad_len > media->size - trial->bad_off)
+		return btt_error_set(
+		    error, -ERANGE, "the bad range is beyond its end");
+	if ((r = media_add_bad(media, trial->bad_off, trial->bad_len)) < 0)
+		return btt_error_set(error, r, "the bad range cannot be noted");
+	return 0;
+}
+
+int
+device_identify(const struct device *device, uint8_t ret_uuid[BTT_UUID_BYTES],
+    struct btt_error *error)
+{
+	struct btt_probe probe;
+	int r;
+
+	r = btt_probe_namespace(
+	    device->media, device->namespace, &probe, error);
+	if (r < 0)
+		return r;
+	memcpy(ret_uuid, probe.arena[0].info.uuid, BTT_UUID_BYTES);
+	btt_probe_fini(&probe);
+	return 0;
 }
 
 int
@@ -110,9 +371,9 @@ device_start(struct device *device, struct btt_worker_pool *pool,
     btt_report_fn *report, void *report_arg, struct btt_error *error)
 {
 	struct btt_open_options options = {
-		.read_only = device->read_only,
+		.read_only = device->options.read_only,
 		.namespace = device->namespace,
-		.durability = device->durability,
+		.durability = device->options.durability,
 		.report = report,
 		.report_arg = report_arg,
 	};
@@ -121,8 +382,11 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 	r = btt_open(device->media, pool, &options, &device->btt, error);
 	if (r < 0)
 		return r;
-	device->media = NULL;
 	btt_get_geometry(device->btt, &device->geometry);
+	mutex_lock(&device->status_lock);
+	device->status.has_geometry = true;
+	device->status.geometry = device->geometry;
+	mutex_unlock(&device->status_lock);
 	return 0;
 }
 
@@ -131,26 +395,14 @@ device_close(struct device *device)
 {
 	int r;
 
-	if (device == NULL)
-		return 0;
-	r = btt_close(device->btt);
-	media_close(device->media);
-	mutex_fini(&device->attr_lock);
-	free(device->namespace);
-	free(device->name);
-	free(device->path);
-	free(device);
+	r = 0;
+	if (device->btt != NULL)
+		r = btt_close(device->btt); /* and the medium */
+	else
+		media_close(device->media);
+	device->btt = NULL;
+	device->media = NULL;
 	return r;
-}
-
-enum device_state
-device_state(const struct device *device)
-{
-	if (device->btt == NULL)
-		return DEVICE_PROBING;
-	if (device->geometry.read_only || btt_failed(device->btt) != 0)
-		return DEVICE_READONLY;
-	return DEVICE_LIVE;
 }
 
 bool
@@ -158,6 +410,29 @@ device_needs_flush(const struct device *device)
 {
 	return !device->geometry.read_only &&
 	    device->geometry.durability != BTT_DURABLE_WRITE;
+}
+
+int
+device_open_handle(struct device *device, bool for_writing)
+{
+	int r;
+
+	r = 0;
+	mutex_lock(&device->lock);
+	if (device->dead)
+		r = -ENODEV;
+	else if (for_writing && device->state == DEVICE_READONLY)
+		r = -EROFS;
+	else
+		atomic_fetch_add(&device->nopen, 1);
+	mutex_unlock(&device->lock);
+	return r;
+}
+
+void
+device_close_handle(struct device *device)
+{
+	atomic_fetch_sub(&device->nopen, 1);
 }
 
 void

@@ -2,8 +2,9 @@
 /*
  * fs -- names and attributes of the tree, by libfuse.
  *
- * Several threads call in here at once.  Devices are found without a lock: a
- * slot of the table is set once and the device outlives the tree.
+ * Several threads call in here at once.  Each takes a reference to the device
+ * that it is asked about and looks at what does not change while there is one,
+ * or at what is published: never at the BTT, which may be closed meanwhile.
  */
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -24,9 +25,12 @@
 
 /*
  * Nothing changes behind the kernel's back but by our own doing, so what it
- * was told holds until it is told otherwise.
+ * was told holds until it is told otherwise.  That there is no file of a name
+ * it does not remember at all.
  */
 #define FOREVER_SECONDS 86400.0
+/* But the directory's times, which change with every device. */
+#define ROOT_SECONDS 1.0
 
 /* Permission to pass, so that the owner of a file gets at it by its name. */
 #define ROOT_MODE (S_IFDIR | 0711)
@@ -34,158 +38,25 @@
 /* What tools should read and write at once: cmp(1) and cp(1) believe it. */
 #define GOOD_IO_BYTES (1u << 20)
 
-/* Found, inserted, referenced, nothing else: never held over I/O (CP-12). */
-static const struct lock_class registry_class = {
-	.name = "fs-registry",
-	.rank = 30,
-	.flags = 0,
-};
-
-/* Keys: I immutable after fs_new, a atomic, R registry. */
-struct fs {
-	struct mutex registry;
-	unsigned ndevice;       /* [R] slots from the first on that are set */
-	unsigned nflush;        /* [R] devices that need FSYNC */
-	bool fsync_elided;      /* [R] and the kernel knows */
-	struct timespec opened; /* [I] times of the directory */
-	/* [a] read without the lock; set once, after the device is complete */
-	_Atomic(struct device *) devices[FS_DEVICE_MAX];
-};
-
-int
-fs_new(struct fs **ret_fs)
+static const struct fs_context *
+request_context(fuse_req_t req)
 {
-	struct fs *fs;
-
-	if ((fs = calloc(1, sizeof(*fs))) == NULL)
-		return -ENOMEM;
-	mutex_init(&fs->registry, &registry_class);
-	(void)clock_gettime(CLOCK_REALTIME, &fs->opened); /* cannot fail */
-	*ret_fs = fs;
-	return 0;
+	return fuse_req_userdata(req);
 }
 
-void
-fs_free(struct fs *fs)
-{
-	if (fs == NULL)
-		return;
-	mutex_fini(&fs->registry);
-	free(fs);
-}
-
-static fuse_ino_t
-number_to_ino(unsigned number)
-{
-	return (fuse_ino_t)number + FUSE_ROOT_ID;
-}
-
+/* A reference to the device of a file, or NULL. */
 static struct device *
-device_by_number(struct fs *fs, uint64_t number)
+request_device(fuse_req_t req, fuse_ino_t ino)
 {
-	if (number < 1 || number > FS_DEVICE_MAX)
-		return NULL;
-	return atomic_load(&fs->devices[number - 1]);
-}
-
-struct device *
-fs_device(struct fs *fs, uint64_t nodeid)
-{
-	return device_by_number(fs, nodeid - FUSE_ROOT_ID);
-}
-
-/* Returns the device of that name and its number, or NULL. */
-static struct device *
-device_by_name(struct fs *fs, const char *name, unsigned *ret_number)
-{
-	struct device *device;
-	unsigned number;
-
-	for (number = 1; number <= FS_DEVICE_MAX; number++) {
-		device = device_by_number(fs, number);
-		if (device == NULL)
-			return NULL;
-		if (strcmp(device->name, name) == 0) {
-			*ret_number = number;
-			return device;
-		}
-	}
-	return NULL;
-}
-
-static int
-add_locked(struct fs *fs, struct device *device, struct btt_error *error)
-    REQUIRES(fs->registry)
-{
-	unsigned number;
-
-	if (device_by_name(fs, device->name, &number) != NULL)
-		return btt_error_set(error, -EEXIST,
-		    "there is a device named '%s' already", device->name);
-	if (fs->ndevice == FS_DEVICE_MAX)
-		return btt_error_set(error, -ENOSPC,
-		    "there are %u devices already", FS_DEVICE_MAX);
-	if (device_needs_flush(device)) {
-		if (fs->fsync_elided)
-			return btt_error_set(error, -EBUSY,
-			    "durability=flush needs a mount of its own: this "
-			    "one serves devices that are durable on write");
-		fs->nflush++;
-	}
-	/* Last: from here on requests find it. */
-	atomic_store(&fs->devices[fs->ndevice++], device);
-	return 0;
-}
-
-int
-fs_add(struct fs *fs, struct device *device, struct btt_error *error)
-{
-	int r;
-
-	mutex_lock(&fs->registry);
-	r = add_locked(fs, device, error);
-	mutex_unlock(&fs->registry);
-	return r;
-}
-
-void
-fs_visit(struct fs *fs, fs_visit_fn *fn, void *arg)
-{
-	struct device *device;
-	unsigned number;
-
-	for (number = 1; number <= FS_DEVICE_MAX; number++) {
-		device = device_by_number(fs, number);
-		if (device == NULL)
-			return;
-		fn(arg, device);
-	}
-}
-
-bool
-fs_elide_fsync(struct fs *fs)
-{
-	bool elide;
-
-	mutex_lock(&fs->registry);
-	elide = fs->nflush == 0;
-	fs->fsync_elided = elide;
-	mutex_unlock(&fs->registry);
-	return elide;
-}
-
-static struct fs *
-request_fs(fuse_req_t req)
-{
-	const struct fs_context *context;
-
-	context = fuse_req_userdata(req);
-	return context->fs;
+	return tree_find(request_context(req)->tree, ino);
 }
 
 static void
-stat_root(const struct fs *fs, struct stat *st)
+stat_root(struct tree *tree, struct stat *st)
 {
+	struct timespec changed;
+
+	tree_get_changed(tree, &changed);
 	memset(st, 0, sizeof(*st));
 	st->st_ino = FUSE_ROOT_ID;
 	st->st_mode = ROOT_MODE;
@@ -193,9 +64,9 @@ stat_root(const struct fs *fs, struct stat *st)
 	st->st_uid = geteuid();
 	st->st_gid = getegid();
 	st->st_blksize = GOOD_IO_BYTES;
-	st->st_atim = fs->opened;
-	st->st_mtim = fs->opened;
-	st->st_ctim = fs->opened;
+	st->st_atim = changed;
+	st->st_mtim = changed;
+	st->st_ctim = changed;
 }
 
 static void
@@ -217,6 +88,12 @@ stat_device(const struct device *device, fuse_ino_t ino,
 	st->st_ctim = attr->ctime;
 }
 
+static bool
+is_visible(const struct device_status *status)
+{
+	return status->state == DEVICE_LIVE || status->state == DEVICE_READONLY;
+}
+
 static void
 fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -224,23 +101,31 @@ fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		.attr_timeout = FOREVER_SECONDS,
 		.entry_timeout = FOREVER_SECONDS,
 	};
+	struct device_status status;
 	struct device_attr attr;
 	struct device *device;
-	unsigned number;
 
 	if (parent != FUSE_ROOT_ID) {
 		fuse_reply_err(req, ENOTDIR);
 		return;
 	}
-	device = device_by_name(request_fs(req), name, &number);
-	if (device == NULL) {
+	device = registry_find(request_context(req)->registry, name);
+	if (device != NULL)
+		device_get_status(device, &status);
+	/*
+	 * A device that goes just now: whoever takes it away tells the kernel
+	 * to forget the name after this, and the kernel does so only when it
+	 * has our answer.
+	 */
+	if (device == NULL || !is_visible(&status)) {
 		fuse_reply_err(req, ENOENT);
-		return;
+	} else {
+		device_attr_get(device, &attr);
+		entry.ino = status.nodeid;
+		stat_device(device, entry.ino, &attr, &entry.attr);
+		fuse_reply_entry(req, &entry);
 	}
-	device_attr_get(device, &attr);
-	entry.ino = number_to_ino(number);
-	stat_device(device, entry.ino, &attr, &entry.attr);
-	fuse_reply_entry(req, &entry);
+	device_unref(device);
 }
 
 static void
@@ -252,14 +137,17 @@ fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	(void)fi;
 	if (ino == FUSE_ROOT_ID) {
-		stat_root(request_fs(req), &st);
-	} else if ((device = fs_device(request_fs(req), ino)) != NULL) {
-		device_attr_get(device, &attr);
-		stat_device(device, ino, &attr, &st);
-	} else {
-		fuse_reply_err(req, ENOENT);
+		stat_root(request_context(req)->tree, &st);
+		fuse_reply_attr(req, &st, ROOT_SECONDS);
 		return;
 	}
+	if ((device = request_device(req, ino)) == NULL) {
+		fuse_reply_err(req, ENODEV);
+		return;
+	}
+	device_attr_get(device, &attr);
+	stat_device(device, ino, &attr, &st);
+	device_unref(device);
 	fuse_reply_attr(req, &st, FOREVER_SECONDS);
 }
 
@@ -314,49 +202,58 @@ fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int to_set,
 		fuse_reply_err(req, EPERM);
 		return;
 	}
-	if ((device = fs_device(request_fs(req), ino)) == NULL) {
-		fuse_reply_err(req, ENOENT);
+	if ((device = request_device(req, ino)) == NULL) {
+		fuse_reply_err(req, ENODEV);
 		return;
 	}
 	/* As on a block device, the size is what it is. */
 	if ((to_set & FUSE_SET_ATTR_SIZE) != 0 &&
 	    wanted->st_size != (off_t)device->geometry.size_bytes) {
 		fuse_reply_err(req, EINVAL);
-		return;
+	} else {
+		device_attr_change(device, change_attr, &change, &attr);
+		stat_device(device, ino, &attr, &st);
+		fuse_reply_attr(req, &st, FOREVER_SECONDS);
 	}
-	device_attr_change(device, change_attr, &change, &attr);
-	stat_device(device, ino, &attr, &st);
-	fuse_reply_attr(req, &st, FOREVER_SECONDS);
+	device_unref(device);
 }
 
 /*
- * Entries of the directory by position: ".", "..", then the devices.  Fills
- * ret_st as far as readdir(3) sees it.
+ * Entries of the directory by position: ".", "..", then the devices.  Finds the
+ * first one at *off or after it, sets *off to the position after it, and fills
+ * ret_st as far as readdir(3) sees it.  False at the end.
  */
-static const char *
-entry_at(struct fs *fs, uint64_t position, struct stat *ret_st)
+static bool
+next_entry(struct tree *tree, off_t *off, char ret_name[NAME_MAX + 1],
+    struct stat *ret_st)
 {
 	struct device *device;
+	uint64_t position, nodeid;
 
 	memset(ret_st, 0, sizeof(*ret_st));
-	if (position < 2) {
+	if (*off < 2) {
 		ret_st->st_ino = FUSE_ROOT_ID;
 		ret_st->st_mode = S_IFDIR;
-		return position == 0 ? "." : "..";
+		strcpy(ret_name, *off == 0 ? "." : "..");
+		++*off;
+		return true;
 	}
-	if ((device = device_by_number(fs, position - 1)) == NULL)
-		return NULL;
-	ret_st->st_ino = number_to_ino((unsigned)(position - 1));
+	position = (uint64_t)*off - 2;
+	if ((device = tree_next(tree, &position, &nodeid)) == NULL)
+		return false;
+	ret_st->st_ino = nodeid;
 	ret_st->st_mode = S_IFREG;
-	return device->name;
+	strcpy(ret_name, device->name); /* NAME_MAX at most, device_new says */
+	*off = (off_t)position + 2;
+	device_unref(device);
+	return true;
 }
 
 static void
 fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     struct fuse_file_info *fi)
 {
-	char entries[4096];
-	const char *name;
+	char entries[4096], name[NAME_MAX + 1];
 	struct stat st;
 	size_t used, n;
 
@@ -368,8 +265,7 @@ fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (size > sizeof(entries))
 		size = sizeof(entries);
 	used = 0;
-	while ((name = entry_at(request_fs(req), (uint64_t)off, &st)) != NULL) {
-		off++;
+	while (next_entry(request_context(req)->tree, &off, name, &st)) {
 		n = fuse_add_direntry(
 		    req, entries + used, size - used, name, &st, off);
 		if (n > size - used)
@@ -384,30 +280,30 @@ fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fuse_open_out out;
 	struct device *device;
+	int r;
 
-	if ((device = fs_device(request_fs(req), ino)) == NULL) {
-		fuse_reply_err(req, ENOENT);
+	if ((device = request_device(req, ino)) == NULL) {
+		fuse_reply_err(req, ENODEV);
 		return;
 	}
-	if ((fi->flags & O_ACCMODE) != O_RDONLY &&
-	    device_state(device) == DEVICE_READONLY) {
-		fuse_reply_err(req, EROFS);
-		return;
-	}
+	r = device_open_handle(device, (fi->flags & O_ACCMODE) != O_RDONLY);
 	/*
 	 * No page cache: sizes and O_DSYNC reach us as they were asked for,
 	 * and writers run side by side, which libfuse 3.14 has no field for
 	 * (fuse.md 3.3).  O_TRUNC does nothing, as on a block device.
 	 */
 	out = (struct fuse_open_out){
-		.fh = ino - FUSE_ROOT_ID,
+		.fh = ino,
 		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES |
 		    FOPEN_NOFLUSH,
 	};
-	atomic_fetch_add(&device->nopen, 1);
+	if (r < 0)
+		fuse_reply_err(req, -r);
 	/* An open that was interrupted meanwhile has no release. */
-	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
-		atomic_fetch_sub(&device->nopen, 1);
+	else if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) ==
+	    -ENOENT)
+		device_close_handle(device);
+	device_unref(device);
 }
 
 static void
@@ -416,8 +312,10 @@ fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct device *device;
 
 	(void)fi;
-	if ((device = fs_device(request_fs(req), ino)) != NULL)
-		atomic_fetch_sub(&device->nopen, 1);
+	/* Handles of a device that was taken away by force are nobody's. */
+	if ((device = request_device(req, ino)) != NULL)
+		device_close_handle(device);
+	device_unref(device);
 	fuse_reply_err(req, 0);
 }
 
@@ -442,11 +340,8 @@ struct space {
 };
 
 static void
-add_space(void *arg, struct device *device)
+add_space(struct space *space, const struct device *device)
 {
-	struct space *space;
-
-	space = arg;
 	space->ndevice++;
 	space->bytes += device->geometry.size_bytes;
 	if (space->unit < discard_bytes(device))
@@ -459,11 +354,20 @@ fs_statfs(fuse_req_t req, fuse_ino_t ino)
 	struct space space = { .unit = 4096 };
 	struct statvfs st = { 0 };
 	struct device *device;
+	struct tree *tree;
+	uint64_t position, nodeid;
 
-	if ((device = fs_device(request_fs(req), ino)) != NULL)
+	tree = request_context(req)->tree;
+	if ((device = tree_find(tree, ino)) != NULL) {
 		add_space(&space, device);
-	else
-		fs_visit(request_fs(req), add_space, &space);
+		device_unref(device);
+	} else {
+		position = 0;
+		while ((device = tree_next(tree, &position, &nodeid)) != NULL) {
+			add_space(&space, device);
+			device_unref(device);
+		}
+	}
 	st.f_bsize = space.unit;
 	st.f_frsize = space.unit;
 	st.f_blocks = space.bytes / space.unit;
@@ -495,9 +399,11 @@ fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 	uint64_t size_bytes;
 
 	(void)arg, (void)fi, (void)flags, (void)in_buf, (void)in_bytes;
-	if ((device = fs_device(request_fs(req), ino)) == NULL) {
+	if ((device = request_device(req, ino)) == NULL) {
 		fuse_reply_err(req, ENOTTY);
-	} else if (cmd == IOC_DIOINFO && out_bytes >= sizeof(dioinfo)) {
+		return;
+	}
+	if (cmd == IOC_DIOINFO && out_bytes >= sizeof(dioinfo)) {
 		dioinfo.mem_align = 512;
 		dioinfo.min_bytes = device->geometry.sector_bytes;
 		dioinfo.max_bytes =
@@ -508,6 +414,7 @@ fs_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 		fuse_reply_ioctl(req, 0, &size_bytes, sizeof(size_bytes));
 	} else
 		fuse_reply_err(req, ENOTTY);
+	device_unref(device);
 }
 
 /*

@@ -32,18 +32,13 @@ clamp(const struct device *device, uint64_t off, uint64_t len)
 }
 
 int
-fs_io_read(struct fs *fs, uint64_t nodeid, const struct fuse_read_in *in,
+fs_io_read(const struct device *device, const struct fuse_read_in *in,
     struct fs_io_range *ret_range)
 {
-	struct device *device;
-
-	if ((device = fs_device(fs, nodeid)) == NULL)
-		return -ENODEV;
 	if (in->size > FS_IO_MAX ||
 	    is_misaligned(in->flags, in->offset, in->size))
 		return -EINVAL;
 
-	ret_range->device = device;
 	ret_range->off = in->offset;
 	if (in->offset >= device->geometry.size_bytes)
 		ret_range->len = 0;
@@ -53,15 +48,12 @@ fs_io_read(struct fs *fs, uint64_t nodeid, const struct fuse_read_in *in,
 }
 
 int
-fs_io_write(struct fs *fs, struct btt_worker *worker, uint64_t nodeid,
+fs_io_write(struct device *device, struct btt_worker *worker,
     const struct fuse_write_in *in, const void *payload, uint32_t *ret_bytes)
 {
-	struct device *device;
 	uint32_t len;
 	int r;
 
-	if ((device = fs_device(fs, nodeid)) == NULL)
-		return -ENODEV;
 	if (is_misaligned(in->flags, in->offset, in->size))
 		return -EINVAL;
 	if (in->size == 0) {
@@ -89,27 +81,20 @@ fs_io_write(struct fs *fs, struct btt_worker *worker, uint64_t nodeid,
 }
 
 int
-fs_io_fsync(struct fs *fs, struct btt_worker *worker, uint64_t nodeid)
+fs_io_fsync(struct device *device, struct btt_worker *worker, struct tree *tree)
 {
-	struct device *device;
-
-	if ((device = fs_device(fs, nodeid)) == NULL)
-		return -ENODEV;
-	if (fs_elide_fsync(fs))
+	if (tree_elides_fsync(tree))
 		return -ENOSYS;
 	return btt_flush(device->btt, worker);
 }
 
 int
-fs_io_fallocate(struct fs *fs, struct btt_worker *worker, uint64_t nodeid,
+fs_io_fallocate(struct device *device, struct btt_worker *worker,
     const struct fuse_fallocate_in *in)
 {
-	struct device *device;
 	uint64_t size, len;
 	bool keep_size;
 
-	if ((device = fs_device(fs, nodeid)) == NULL)
-		return -ENODEV;
 	if (device->geometry.read_only)
 		return -EROFS;
 
@@ -143,13 +128,9 @@ fs_io_fallocate(struct fs *fs, struct btt_worker *worker, uint64_t nodeid,
 }
 
 int
-fs_io_lseek(struct fs *fs, struct btt_worker *worker, uint64_t nodeid,
+fs_io_lseek(struct device *device, struct btt_worker *worker,
     const struct fuse_lseek_in *in, uint64_t *ret_off)
 {
-	struct device *device;
-
-	if ((device = fs_device(fs, nodeid)) == NULL)
-		return -ENODEV;
 	if (in->offset >= device->geometry.size_bytes)
 		return -ENXIO;
 	switch (in->whence) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bttfs -- the daemon: opens a backing store, mounts, serves, unmounts, closes,
+ * bttfs -- the daemon: attaches a device, mounts, serves, unmounts, detaches,
  * in this order, and undoes in the opposite one.
  *
- * Threads: this one, which takes the signals and talks to people, the session's
- * workers, which take the requests, and the committer.
+ * Threads: this one, which takes the signals and talks to people; the session's
+ * workers, which take the requests; the manager's, which do what may take long;
+ * and the caretaker.
  */
 #include <sys/signalfd.h>
 
@@ -22,10 +23,10 @@
 
 #include <btt/btt.h>
 
-#include "committer.h"
-#include "device.h"
+#include "caretaker.h"
 #include "fs.h"
 #include "log.h"
+#include "manager.h"
 #include "mount.h"
 #include "options.h"
 #include "process.h"
@@ -52,18 +53,19 @@ enum {
 #define NWORKER_MIN 2
 #define NWORKER_MAX 8
 
+#define DAY_MS 86400000u
+
 struct daemon {
 	const struct options *options;
 	struct log log;
 	struct process_start start;
 	struct process_guards guards;
-	struct device *device;
 	unsigned nworker;
-	struct btt_worker_pool *pool;
-	struct fs *fs;
+	struct manager *manager;
+	struct device *device; /* the one of the command line */
 	struct mount *mount;
 	struct session *session;
-	struct committer *committer;
+	struct caretaker *caretaker;
 	int signal_fd;
 	bool served; /* the mount has been usable */
 };
@@ -98,27 +100,23 @@ log_guards(const struct daemon *daemon)
 	    &daemon->log, "out-of-memory score lowered", guards->oom_score);
 }
 
-/* What the engine notices while it opens. */
-static void
-on_finding(void *arg, const struct btt_finding *finding)
+/* Does a write of this device sleep for a disk? */
+static bool
+is_page_granular(const struct device_options *options)
 {
-	const struct daemon *daemon;
-
-	daemon = arg;
-	log_say(&daemon->log,
-	    finding->severity == BTT_DAMAGE ? LOG_WARNING : LOG_NOTICE,
-	    "%s: %s: %s", daemon->options->backing, finding->name,
-	    finding->text);
+	if (options->force != MEDIA_FORCE_NONE)
+		return options->force == MEDIA_FORCE_PAGE;
+	return !media_is_dax(options->path);
 }
 
 static unsigned
-choose_nworker(const struct daemon *daemon)
+choose_nworker(const struct options *options)
 {
 	long ncpu;
 
-	if (daemon->options->nworker != 0)
-		return daemon->options->nworker;
-	if (daemon->device->granularity == MEDIA_PAGE)
+	if (options->nworker != 0)
+		return options->nworker;
+	if (is_page_granular(&options->device))
 		return NWORKER_PAGE;
 	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (ncpu < NWORKER_MIN)
@@ -126,31 +124,51 @@ choose_nworker(const struct daemon *daemon)
 	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
 }
 
+/* Attach the device of the command line, and wait until it can be shown. */
+static int
+attach_device(struct daemon *daemon)
+{
+	const struct device_options *options = &daemon->options->device;
+	struct btt_error error = { "" };
+	struct manager_owner owner;
+	struct job_info info;
+	struct job *job;
+	int r;
+
+	r = manager_attach(daemon->manager, options, &job, &owner, &error);
+	if (r < 0)
+		return fail(daemon, options->path, r, &error);
+	while (!job_wait(job, DAY_MS))
+		;
+	job_get_info(job, &info);
+	job_unref(job);
+	if (info.error < 0) {
+		(void)btt_error_set(&error, info.error, "%s", info.message);
+		return fail(daemon, options->path, info.error, &error);
+	}
+	daemon->device = registry_find(daemon->manager->registry, info.device);
+	return 0;
+}
+
 static int
 open_device(struct daemon *daemon)
 {
-	struct btt_error error = { "" };
-	const char *backing;
 	int r;
 
-	backing = daemon->options->backing;
-	r = device_open(&daemon->options->device, &daemon->device, &error);
+	daemon->nworker = choose_nworker(daemon->options);
+	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
 	if (r < 0)
-		return fail(daemon, backing, r, &error);
-	daemon->nworker = choose_nworker(daemon);
-	/* The last one is the committer's. */
-	r = btt_worker_pool_new(daemon->nworker + 1, &daemon->pool);
-	if (r < 0)
-		return fail(daemon, "workers", r, NULL);
-	r = device_start(
-	    daemon->device, daemon->pool, on_finding, daemon, &error);
-	if (r < 0)
-		return fail(daemon, backing, r, &error);
-	if ((r = fs_new(&daemon->fs)) < 0)
-		return fail(daemon, backing, r, NULL);
-	if ((r = fs_add(daemon->fs, daemon->device, &error)) < 0)
-		return fail(daemon, backing, r, &error);
-	return 0;
+		return fail(daemon, "starting", r, NULL);
+	if ((r = attach_device(daemon)) < 0)
+		return r;
+	r = caretaker_start(daemon->manager, &daemon->caretaker);
+	return r < 0 ? fail(daemon, "caretaker", r, NULL) : 0;
+}
+
+static void
+on_hidden(void *arg, const char *name, uint64_t nodeid)
+{
+	session_forget_file(arg, name, nodeid);
 }
 
 /*
@@ -196,6 +214,10 @@ mount_and_serve(struct daemon *daemon)
 		.sync = daemon->options->sync,
 		.allow_other = daemon->options->allow_other,
 	};
+	const struct fs_context context = {
+		.registry = daemon->manager->registry,
+		.tree = daemon->manager->tree,
+	};
 	struct btt_error error = { "" };
 	char *source;
 	int fd, r;
@@ -209,16 +231,14 @@ mount_and_serve(struct daemon *daemon)
 	free(source);
 	if (r < 0)
 		return fail(daemon, options.path, r, &error);
-	r = session_open(fd, daemon->fs, daemon->pool, daemon->nworker,
+	r = session_open(fd, &context, daemon->manager->pool, daemon->nworker,
 	    &daemon->session, &error);
 	if (r < 0)
 		return fail(daemon, options.path, r, &error);
 	if ((r = session_start(daemon->session, &error)) < 0)
 		return fail(daemon, options.path, r, &error);
-	r = committer_start(daemon->device,
-	    btt_worker_pool_get(daemon->pool, daemon->nworker),
-	    daemon->options->commit_seconds, &daemon->log, &daemon->committer);
-	return r < 0 ? fail(daemon, "committer", r, NULL) : 0;
+	manager_set_hidden(daemon->manager, on_hidden, daemon->session);
+	return 0;
 }
 
 static void
@@ -253,8 +273,7 @@ announce(struct daemon *daemon)
 	    "%s",
 	    device->path, mount_path(daemon->mount), device->name, size,
 	    device->geometry.sector_bytes,
-	    device_state(device) == DEVICE_READONLY ? "read-only"
-						    : "read-write",
+	    device->geometry.read_only ? "read-only" : "read-write",
 	    device->geometry.durability == BTT_DURABLE_WRITE ? "write"
 							     : "flush");
 	(void)sd_notifyf(0, "READY=1\nSTATUS=Serving %s/%s",
@@ -380,6 +399,26 @@ serve(struct daemon *daemon)
 	}
 }
 
+/* Has somebody sent one more signal?  Asked while devices are closed. */
+static bool
+is_hurried(void *arg)
+{
+	const struct daemon *daemon = arg;
+	struct signalfd_siginfo info;
+
+	return read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info);
+}
+
+/* What hangs in a backing store would keep us for ever. */
+_Noreturn static void
+leave_at_once(struct daemon *daemon)
+{
+	log_say(&daemon->log, LOG_ERR,
+	    "leaving before all devices are closed: what was not flushed is "
+	    "lost");
+	_exit(EXIT_SYSTEM);
+}
+
 /*
  * Undo all steps that were taken.  Returns the first error of serving and
  * closing.
@@ -393,7 +432,6 @@ shut_down(struct daemon *daemon)
 	r = 0;
 	if (daemon->session != NULL)
 		r = session_stop(daemon->session, LEAVE_MS);
-	committer_stop(daemon->committer);
 	if (r < 0)
 		(void)fail(daemon, "reading requests", r, NULL);
 	/*
@@ -406,14 +444,19 @@ shut_down(struct daemon *daemon)
 			(void)fail(
 			    daemon, mount_path(daemon->mount), r2, &error);
 	}
+	caretaker_stop(daemon->caretaker);
+	if (daemon->manager != NULL)
+		manager_unset_hidden(daemon->manager);
 	/* Whoever still waits is told now, not after the last sync. */
 	session_close(daemon->session);
 	mount_free(daemon->mount);
-	fs_free(daemon->fs);
-	r2 = device_close(daemon->device);
-	if (r2 < 0)
-		(void)fail(daemon, daemon->options->backing, r2, NULL);
-	btt_worker_pool_free(daemon->pool);
+	device_unref(daemon->device);
+	r2 = 0;
+	if (daemon->manager != NULL)
+		r2 = manager_stop(daemon->manager, is_hurried, daemon);
+	if (r2 == -EINTR)
+		leave_at_once(daemon);
+	manager_free(daemon->manager);
 	if (daemon->signal_fd >= 0)
 		(void)close(daemon->signal_fd);
 	return r < 0 ? r : r2;
@@ -428,6 +471,8 @@ start(struct daemon *daemon)
 	log_guards(daemon);
 	if ((r = media_install_sigbus()) < 0)
 		return fail(daemon, "SIGBUS", r, NULL);
+	if ((r = media_scrub_environment()) < 0)
+		return fail(daemon, "environment", r, NULL);
 	if ((r = open_device(daemon)) < 0)
 		return r;
 	if ((r = mount_and_serve(daemon)) < 0)

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "committer.h"
 #include "options.h"
 #include "suggest.h"
 
@@ -187,7 +186,7 @@ set_gid(struct options *options, const char *value, struct btt_error *error)
 	return 0;
 }
 
-/* One of the pool's is the committer's. */
+/* One of the pool's is for who else does I/O. */
 #define WORKERS_MAX (BTT_WORKER_MAX - 1)
 
 static int
@@ -207,11 +206,11 @@ set_commit(struct options *options, const char *value, struct btt_error *error)
 {
 	unsigned long n;
 
-	if (parse_number(value, 10, COMMITTER_SECONDS_MAX, &n) < 0 || n < 1)
+	if (parse_number(value, 10, DEVICE_COMMIT_SECONDS_MAX, &n) < 0 || n < 1)
 		return btt_error_set(error, -EINVAL,
 		    "commit=%s: must be from 1 to %u seconds", value,
-		    COMMITTER_SECONDS_MAX);
-	options->commit_seconds = (unsigned)n;
+		    DEVICE_COMMIT_SECONDS_MAX);
+	options->device.commit_seconds = (unsigned)n;
 	return 0;
 }
 
@@ -496,10 +495,8 @@ options_parse(int argc, char *argv[], struct options *ret_options,
 	int r;
 
 	options = ret_options;
-	*options = (struct options){
-		.commit_seconds = COMMITTER_SECONDS,
-		.device = { .mode = 0600, .uid = geteuid(), .gid = getegid() },
-	};
+	*options = (struct options){ .action = OPTIONS_SERVE };
+	device_options_init(&options->device);
 	if ((r = parse_switches(options, argc, argv, error)) < 0)
 		return r;
 	if (options->action != OPTIONS_SERVE)

@@ -32,7 +32,6 @@ struct options {
 	bool allow_other;
 	bool sync;
 	unsigned nworker;             /* 0: chosen by session */
-	unsigned commit_seconds;      /* between flushes of our own */
 	const char *backing;          /* as given */
 	const char *mountpoint;       /* as given */
 	const char *fsname;           /* NULL: the backing store's path */

@@ -111,8 +111,9 @@ install_wake(void)
 }
 
 int
-session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
-    unsigned nworker, struct session **ret_session, struct btt_error *error)
+session_open(int fd, const struct fs_context *context,
+    struct btt_worker_pool *pool, unsigned nworker,
+    struct session **ret_session, struct btt_error *error)
 {
 	struct session *session;
 	unsigned i;
@@ -124,7 +125,7 @@ session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
 		(void)close(fd); /* nothing was written to it */
 		return btt_error_set(error, -ENOMEM, "out of memory");
 	}
-	session->context.fs = fs;
+	session->context = *context;
 	session->pool = pool;
 	session->fd = fd;
 	session->nworker = nworker;
@@ -204,6 +205,19 @@ session_start(struct session *session, struct btt_error *error)
 		return 0;
 	(void)session_stop(session, 0); /* the error is the one of above */
 	return system_error(error, -r, "starting the workers");
+}
+
+void
+session_forget_file(struct session *session, const char *name, uint64_t nodeid)
+{
+	sync_assert_none_held(SYNC_HERE);
+	/*
+	 * That the kernel does not know it, or has no mount any more, is as
+	 * good.  The second call is for shared mappings.
+	 */
+	(void)fuse_lowlevel_notify_delete(
+	    session->fuse, FUSE_ROOT_ID, nodeid, name, strlen(name));
+	(void)fuse_lowlevel_notify_inval_inode(session->fuse, nodeid, 0, 0);
 }
 
 int

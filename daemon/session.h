@@ -40,9 +40,9 @@ struct session_info {
  * Errors: -EPROTO if the kernel's protocol is too old or it sent something
  * else; -ENODEV if the mount is gone already; -ENOMEM.
  */
-int session_open(int fd, struct fs *fs, struct btt_worker_pool *pool,
-    unsigned nworker, struct session **ret_session, struct btt_error *error)
-    BTT_MUST_CHECK;
+int session_open(int fd, const struct fs_context *context,
+    struct btt_worker_pool *pool, unsigned nworker,
+    struct session **ret_session, struct btt_error *error) BTT_MUST_CHECK;
 
 void
 session_get_info(const struct session *session, struct session_info *ret_info);
@@ -50,6 +50,15 @@ session_get_info(const struct session *session, struct session_info *ret_info);
 /* Start the workers: from now on requests are answered. */
 int
 session_start(struct session *session, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Have the kernel forget a file of the directory: its name, at once, also where
+ * it is open, and what it keeps of its content.  Waits for requests about the
+ * directory that are being served, so not for a worker to do.  Nothing else may
+ * be held either.
+ */
+void
+session_forget_file(struct session *session, const char *name, uint64_t nodeid);
 
 /* Readable, for poll(2), when the file system has gone or a worker failed. */
 int session_fd(const struct session *session);

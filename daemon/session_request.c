@@ -94,30 +94,29 @@ is_worth_a_vector(uint32_t bytes, int niov)
  * it, or if the kernel could not take the answer: then it is to be copied.
  */
 static bool
-read_in_place(struct worker *worker, const struct fs_io_range *range)
+read_in_place(struct worker *worker, struct device *device,
+    const struct fs_io_range *range)
 {
 	int niov, r;
 
-	r = btt_read_begin(range->device->btt, worker->btt, range->off,
-	    range->len, worker->iov + 1, &niov);
+	r = btt_read_begin(device->btt, worker->btt, range->off, range->len,
+	    worker->iov + 1, &niov);
 	if (r < 0)
 		return false;
 	r = -E2BIG;
 	if (is_worth_a_vector(range->len, niov))
 		r = reply(worker, 0, range->len, niov + 1);
-	btt_read_end(range->device->btt, worker->btt);
+	btt_read_end(device->btt, worker->btt);
 	return r == 0 || r == -ENOENT || r == -ENODEV;
 }
 
 static void
-serve_read(struct worker *worker, const void *arg)
+serve_read(struct worker *worker, struct device *device, const void *arg)
 {
 	struct fs_io_range range;
 	int r;
 
-	r = fs_io_read(
-	    worker->session->context.fs, worker->request->nodeid, arg, &range);
-	if (r < 0) {
+	if ((r = fs_io_read(device, arg, &range)) < 0) {
 		reply_error(worker, r);
 		return;
 	}
@@ -125,15 +124,15 @@ serve_read(struct worker *worker, const void *arg)
 		reply_data(worker, worker->payload, 0);
 		return;
 	}
-	if (read_in_place(worker, &range))
+	if (read_in_place(worker, device, &range))
 		return;
 	/*
 	 * Many small pieces, or an error.  Of a medium that has gone (EFAULT
 	 * above) the kernel has told the asker already: the second answer then
 	 * finds nobody.
 	 */
-	r = btt_read(range.device->btt, worker->btt, range.off, range.len,
-	    worker->payload);
+	r = btt_read(
+	    device->btt, worker->btt, range.off, range.len, worker->payload);
 	if (r < 0)
 		reply_error(worker, r);
 	else
@@ -141,7 +140,8 @@ serve_read(struct worker *worker, const void *arg)
 }
 
 static void
-serve_write(struct worker *worker, const void *arg, size_t arg_bytes)
+serve_write(struct worker *worker, struct device *device, const void *arg,
+    size_t arg_bytes)
 {
 	const struct fuse_write_in *in;
 	struct fuse_write_out out = { 0 };
@@ -152,8 +152,7 @@ serve_write(struct worker *worker, const void *arg, size_t arg_bytes)
 		reply_error(worker, -EINVAL);
 		return;
 	}
-	r = fs_io_write(worker->session->context.fs, worker->btt,
-	    worker->request->nodeid, in, in + 1, &out.size);
+	r = fs_io_write(device, worker->btt, in, in + 1, &out.size);
 	if (r < 0)
 		reply_error(worker, r);
 	else
@@ -161,29 +160,25 @@ serve_write(struct worker *worker, const void *arg, size_t arg_bytes)
 }
 
 static void
-serve_fsync(struct worker *worker)
+serve_fsync(struct worker *worker, struct device *device)
 {
 	reply_error(worker,
-	    fs_io_fsync(worker->session->context.fs, worker->btt,
-		worker->request->nodeid));
+	    fs_io_fsync(device, worker->btt, worker->session->context.tree));
 }
 
 static void
-serve_fallocate(struct worker *worker, const void *arg)
+serve_fallocate(struct worker *worker, struct device *device, const void *arg)
 {
-	reply_error(worker,
-	    fs_io_fallocate(worker->session->context.fs, worker->btt,
-		worker->request->nodeid, arg));
+	reply_error(worker, fs_io_fallocate(device, worker->btt, arg));
 }
 
 static void
-serve_lseek(struct worker *worker, const void *arg)
+serve_lseek(struct worker *worker, struct device *device, const void *arg)
 {
 	struct fuse_lseek_out out = { 0 };
 	int r;
 
-	r = fs_io_lseek(worker->session->context.fs, worker->btt,
-	    worker->request->nodeid, arg, &out.offset);
+	r = fs_io_lseek(device, worker->btt, arg, &out.offset);
 	if (r < 0)
 		reply_error(worker, r);
 	else
@@ -201,21 +196,56 @@ worker_serve_by_libfuse(struct worker *worker, size_t bytes)
 	fuse_session_process_buf(worker->session->fuse, &buf);
 }
 
-/* Bytes of arguments without which a request is not ours to parse. */
-static size_t
-least_arg_bytes(uint32_t opcode)
+/* What we parse ourselves. */
+struct request_kind {
+	const char *name; /* NULL: none of ours */
+	size_t
+	    least_arg_bytes; /* of arguments, without which it makes no sense */
+};
+
+static struct request_kind
+kind_of(uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_READ:
-		return sizeof(struct fuse_read_in);
+		return (
+		    struct request_kind){ "READ", sizeof(struct fuse_read_in) };
 	case FUSE_WRITE:
-		return sizeof(struct fuse_write_in);
+		return (struct request_kind){ "WRITE",
+			sizeof(struct fuse_write_in) };
+	case FUSE_FSYNC:
+		return (struct request_kind){ "FSYNC", 0 };
 	case FUSE_FALLOCATE:
-		return sizeof(struct fuse_fallocate_in);
+		return (struct request_kind){ "FALLOCATE",
+			sizeof(struct fuse_fallocate_in) };
 	case FUSE_LSEEK:
-		return sizeof(struct fuse_lseek_in);
+		return (struct request_kind){ "LSEEK",
+			sizeof(struct fuse_lseek_in) };
 	default:
-		return 0;
+		return (struct request_kind){ NULL, 0 };
+	}
+}
+
+static void
+serve_in_device(struct worker *worker, struct device *device, const void *arg,
+    size_t arg_bytes)
+{
+	switch (worker->request->opcode) {
+	case FUSE_READ:
+		serve_read(worker, device, arg);
+		break;
+	case FUSE_WRITE:
+		serve_write(worker, device, arg, arg_bytes);
+		break;
+	case FUSE_FSYNC:
+		serve_fsync(worker, device);
+		break;
+	case FUSE_FALLOCATE:
+		serve_fallocate(worker, device, arg);
+		break;
+	case FUSE_LSEEK:
+		serve_lseek(worker, device, arg);
+		break;
 	}
 }
 
@@ -223,41 +253,35 @@ void
 worker_serve(struct worker *worker, size_t bytes)
 {
 	const struct fuse_in_header *request;
-	const void *arg;
+	struct request_kind kind;
+	struct device *device;
+	struct tree *tree;
 	size_t arg_bytes;
 
 	/* The kernel's word: it hands out whole messages only. */
 	request = worker->request;
 	assert(bytes >= sizeof(*request) && request->len == bytes);
-	arg = request + 1;
 	arg_bytes = bytes - sizeof(*request);
-	if (arg_bytes < least_arg_bytes(request->opcode)) {
+	kind = kind_of(request->opcode);
+	if (kind.name == NULL) {
+		/* INTERRUPT: the kernel stops sending them: no write ends
+		 * halfway. */
+		if (request->opcode == FUSE_INTERRUPT)
+			reply_error(worker, -ENOSYS);
+		else
+			worker_serve_by_libfuse(worker, bytes);
+		return;
+	}
+	if (arg_bytes < kind.least_arg_bytes) {
 		reply_error(worker, -EINVAL);
 		return;
 	}
-
-	switch (request->opcode) {
-	case FUSE_READ:
-		serve_read(worker, arg);
-		break;
-	case FUSE_WRITE:
-		serve_write(worker, arg, arg_bytes);
-		break;
-	case FUSE_FSYNC:
-		serve_fsync(worker);
-		break;
-	case FUSE_FALLOCATE:
-		serve_fallocate(worker, arg);
-		break;
-	case FUSE_LSEEK:
-		serve_lseek(worker, arg);
-		break;
-	case FUSE_INTERRUPT:
-		/* The kernel stops sending them: no write ends halfway. */
-		reply_error(worker, -ENOSYS);
-		break;
-	default:
-		worker_serve_by_libfuse(worker, bytes);
-		break;
+	tree = worker->session->context.tree;
+	device = tree_enter(tree, worker->index, request->nodeid, kind.name);
+	if (device == NULL) {
+		reply_error(worker, -ENODEV);
+		return;
 	}
+	serve_in_device(worker, device, request + 1, arg_bytes);
+	tree_leave(tree, worker->index);
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_MANAGER_H
+#define BTTFS_MANAGER_H
+
+/*
+ * manager -- attaches and detaches devices, whoever asks: the command line, the
+ * control socket, the daemon's end (control-plane.md A.9, CP-1 to CP-9).
+ *
+ * Both are jobs: what is returned at once is the record of a job, or why there
+ * is none.  Devices are probed side by side.  Of several that detach one device
+ * exactly one wins and does it; the others get the winner's job to wait for.
+ *
+ * Order of locks: device, registry, tree, then leaves.  No lock is held while a
+ * step of a job runs, nor when the kernel is told.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <btt/btt.h>
+#include <btt/error.h>
+
+#include "device.h"
+#include "event.h"
+#include "job.h"
+#include "log.h"
+#include "registry.h"
+#include "tree.h"
+#include "workqueue.h"
+
+/* The kernel may still know the file of that name and number: it is no more. */
+typedef void manager_hidden_fn(void *arg, const char *name, uint64_t nodeid);
+
+/* Keys: I immutable after manager_new, H see manager_set_hidden. */
+struct manager {
+	const struct log *log;        /* [I] */
+	struct event_ring *events;    /* [I] */
+	struct job_table *jobs;       /* [I] */
+	struct registry *registry;    /* [I] */
+	struct tree *tree;            /* [I] */
+	struct btt_worker_pool *pool; /* [I] */
+	struct workqueue *queue;      /* [I] attaches, detaches */
+	struct workqueue *flushes;    /* [I] so that these need not wait */
+	struct pins open;             /* who attaches; closed at the end */
+	struct pins hidden_pins;      /* who calls hidden */
+	manager_hidden_fn *hidden;    /* [H] */
+	void *hidden_arg;             /* [H] */
+};
+
+/*
+ * For nworker workers that serve requests.  The pool has one worker more, the
+ * last, for who else does I/O.
+ */
+int manager_new(unsigned nworker, const struct log *log,
+    struct manager **ret_manager) BTT_MUST_CHECK;
+/* It was stopped, or nothing was ever attached.  NULL is fine. */
+void manager_free(struct manager *manager);
+
+/*
+ * Have fn called from now on for each file that is taken out of the tree; it
+ * may wait.  Once.  After manager_unset_hidden it is not running any more.
+ */
+void
+manager_set_hidden(struct manager *manager, manager_hidden_fn *fn, void *arg);
+void manager_unset_hidden(struct manager *manager);
+
+/* Who is in the way.  found is false where nobody is. */
+struct manager_owner {
+	bool found;
+	char device[NAME_MAX + 1];
+	enum device_state state;
+	uint64_t job; /* that moves it, or moved it last */
+};
+
+/*
+ * Attach a device.  Its name is reserved on return; the rest is the job's, a
+ * reference to which is returned.  A device of that name that has failed makes
+ * room.
+ *
+ * Errors: -EEXIST with the owner, if the name is taken; -EINVAL; -ENOSPC for
+ * too many devices; -ESHUTDOWN; -ENOMEM.
+ *
+ * The job fails for these reasons: -EBUSY or -EEXIST with the owner's job, if
+ * the backing store or the identity is taken: then nothing is left of the
+ * attempt; else as device.h has it: then the device stays, FAILED.  -ECANCELED
+ * if it was detached meanwhile.
+ */
+int manager_attach(struct manager *manager,
+    const struct device_options *options, struct job **ret_job,
+    struct manager_owner *ret_owner, struct btt_error *error) BTT_MUST_CHECK;
+
+struct manager_detach_options {
+	bool force; /* open handles get ENODEV */
+};
+
+/*
+ * Detach a device, also one that is being probed or has failed.  A reference to
+ * the job that does it is returned; *ret_won is whether it is this caller's, or
+ * that of somebody who was faster.
+ *
+ * Errors: -ENODEV; -EBUSY if it is open and force is not set.
+ *
+ * The job fails only if the last writes could not be made durable; the device
+ * is gone all the same.
+ */
+int manager_detach(struct manager *manager, const char *name,
+    const struct manager_detach_options *options, struct job **ret_job,
+    bool *ret_won, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Attach nothing any more, detach everything by force, and wait for it.  Says
+ * what takes long; gives up with -EINTR when is_hurried, which is asked now and
+ * then, says so.  Returns the first error of what was written last.
+ */
+int
+manager_stop(struct manager *manager, bool (*is_hurried)(void *arg), void *arg);
+
+#endif

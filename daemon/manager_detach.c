@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * manager_detach -- from a device that is shown to one that is gone: exactly
+ * one caller wins (CP-2), and the rest is a job.
+ *
+ * Order, opposite to that of a probe: nobody is admitted any more, the file is
+ * out of sight, those who are inside have left, all is durable, the backing
+ * store is released, the name is free.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "manager_impl.h"
+#include "system_error.h"
+
+/* How long those inside are waited for before it is said who they are. */
+#define SAY_FIRST_MS 5000u
+#define SAY_AGAIN_MS 60000u
+/* Longest pause between two looks. */
+#define LOOK_MS_MAX 50u
+
+/*
+ * The winner gets the number of the job; one who lost gets 0, and is to look at
+ * the winner's.
+ */
+static int
+kill_locked(struct device *device, const struct manager_detach_options *options,
+    bool *ret_won, struct btt_error *error) REQUIRES(device->lock)
+{
+	uint64_t nopen;
+
+	nopen = atomic_load(&device->nopen);
+	if (!device->dead && nopen > 0 && !options->force)
+		return btt_error_set(error, -EBUSY,
+		    "it is in use: %llu open handle%s",
+		    (unsigned long long)nopen, nopen == 1 ? "" : "s");
+	*ret_won = device_kill_locked(device);
+	if (!*ret_won)
+		return 0;
+	device_set_job_locked(device, job_begin(device->detach_job));
+	device_move_locked(device, DEVICE_DRAINING, 0, NULL, NULL);
+	return 0;
+}
+
+int
+manager_detach_device(struct manager *manager, struct device *device,
+    const struct manager_detach_options *options, struct job **ret_job,
+    bool *ret_won, struct btt_error *error)
+{
+	bool probing;
+	int r;
+
+	mutex_lock(&device->lock);
+	r = kill_locked(device, options, ret_won, error);
+	probing = device->probing;
+	mutex_unlock(&device->lock);
+	if (r < 0)
+		return r;
+	/* Its own probe was the winner, and has left nothing to do. */
+	if (job_id(device->detach_job) == 0)
+		return btt_error_set(error, -ENODEV, "it is gone already");
+	*ret_job = job_ref(device->detach_job);
+	/* Where it is being probed that job owns it, and passes it on. */
+	if (*ret_won && !probing)
+		manager_queue_detach(manager, device);
+	return 0;
+}
+
+int
+manager_detach(struct manager *manager, const char *name,
+    const struct manager_detach_options *options, struct job **ret_job,
+    bool *ret_won, struct btt_error *error)
+{
+	struct device *device;
+	int r;
+
+	if ((device = registry_find(manager->registry, name)) == NULL)
+		return btt_error_set(
+		    error, -ENODEV, "there is no device named '%s'", name);
+	r = manager_detach_device(
+	    manager, device, options, ret_job, ret_won, error);
+	device_unref(device);
+	return r;
+}
+
+static void
+hide(struct manager *manager, struct device *device, uint64_t nodeid)
+{
+	tree_hide(manager->tree, nodeid);
+	/* A LOOKUP that was faster has been answered when this returns. */
+	if (!pins_take(&manager->hidden_pins))
+		return;
+	if (manager->hidden != NULL)
+		manager->hidden(manager->hidden_arg, device->name, nodeid);
+	pins_drop(&manager->hidden_pins);
+}
+
+/* Who is still inside; both the log and the job's record tell (CP-14). */
+static void
+say_who(struct manager *manager, struct device *device, unsigned waited_ms)
+{
+	char inside[400], text[512];
+	uint64_t npin;
+
+	tree_describe_inside(manager->tree, device, inside, sizeof(inside));
+	npin = pins_count(&device->pins);
+	snprintf(text, sizeof(text), "waiting for %s%s%s for %u s", inside,
+	    inside[0] != '\0' && npin > 0 ? " and " : "",
+	    npin > 0 ? "work in the background" : "", waited_ms / 1000);
+	job_set_note(device->detach_job, text);
+	log_say(manager->log, LOG_WARNING, "%s: %s", device->path, text);
+}
+
+/* Returns when nobody is inside, however long that takes. */
+static void
+drain(struct manager *manager, struct device *device)
+{
+	unsigned look_ms = 1, waited_ms = 0, say_ms = SAY_FIRST_MS;
+
+	pins_close(&device->pins);
+	while (!tree_is_left(manager->tree, device) ||
+	    pins_count(&device->pins) > 0) {
+		manager_sleep_ms(look_ms);
+		waited_ms += look_ms;
+		if (look_ms < LOOK_MS_MAX)
+			look_ms *= 2;
+		if (waited_ms >= say_ms) {
+			say_who(manager, device, waited_ms);
+			say_ms += SAY_AGAIN_MS;
+		}
+	}
+	job_set_note(device->detach_job, "");
+}
+
+static void
+tell_flush_error(struct device *device, int r)
+{
+	struct event event = { .kind = EVENT_FLUSH_ERROR, .error = r };
+
+	device_fill_event(device, &event);
+	event_append(device->events, &event);
+}
+
+/* The name is free when the event is out: who hears it can attach. */
+static void
+leave(struct manager *manager, struct device *device)
+{
+	mutex_lock(&device->lock);
+	device_move_locked(device, DEVICE_GONE, 0, NULL, NULL);
+	mutex_unlock(&device->lock);
+	registry_remove(manager->registry, device);
+}
+
+static void
+run_detach(struct work *work)
+{
+	struct device *device = (struct device *)(void *)((char *)work -
+	    offsetof(struct device, detach_work));
+	struct manager *manager = device->manager;
+	struct job *job = device->detach_job;
+	struct device_status status;
+	int r;
+
+	device_get_status(device, &status);
+	job_set_stage(job, "hide");
+	if (status.nodeid != 0)
+		hide(manager, device, status.nodeid);
+	job_set_stage(job, "drain");
+	drain(manager, device);
+	job_set_stage(job, "close");
+	if (status.nodeid != 0)
+		tree_forget(manager->tree, status.nodeid, device);
+	if ((r = device_close(device)) < 0)
+		tell_flush_error(device, r);
+	registry_disclaim(manager->registry, device);
+	leave(manager, device);
+	job_end(job, r, NULL, 0);
+	device_unref(device);
+}
+
+void
+manager_queue_detach(struct manager *manager, struct device *device)
+{
+	device->detach_work.fn = run_detach;
+	workqueue_add(manager->queue, &device_ref(device)->detach_work);
+}
