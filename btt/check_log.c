@@ -20,10 +20,8 @@ struct log_survey {
 	struct check *check;
 	uint32_t nfree;
 	struct flog_media *media; /* nfree groups, a copy */
-	struct flog_slots slots;  /* of most groups */
-	struct flog_entry *newest;
-	bool *is_sound; /* newest is there and in range */
-	uint32_t *raw;  /* map entries of the sectors of newest */
+	struct check_pair *pair;  /* nfree, those of log */
+	uint32_t *raw;            /* map entries of the sectors of newest */
 	uint32_t *order;
 	struct check_log *log;
 };
@@ -54,7 +52,7 @@ find_slots(struct log_survey *survey)
 	int r;
 
 	r = flog_detect(
-	    survey->media, survey->nfree, &survey->slots, &bad_group);
+	    survey->media, survey->nfree, &survey->log->slots, &bad_group);
 	if (r < 0) {
 		for (uint32_t i = 0; i < survey->nfree; i++) {
 			unsigned used = used_slots(survey, i);
@@ -62,9 +60,10 @@ find_slots(struct log_survey *survey)
 			nnew += used == FLOG_USED_NEW;
 			nold += used == FLOG_USED_OLD;
 		}
-		survey->slots = nold > nnew ? FLOG_SLOTS_OLD : FLOG_SLOTS_NEW;
+		survey->log->slots =
+		    nold > nnew ? FLOG_SLOTS_OLD : FLOG_SLOTS_NEW;
 	}
-	if (survey->slots.slot[1] == FLOG_SLOTS_OLD.slot[1])
+	if (survey->log->slots.slot[1] == FLOG_SLOTS_OLD.slot[1])
 		check_found(check, CHECK_LOG_PAD, BTT_NO_ENTRY,
 		    pair_off(survey, 0),
 		    "log entries are in slots 0 and 2, not 0 and 1");
@@ -96,7 +95,7 @@ load_stray(
 	    pair_off(survey, pair),
 	    "pair uses slots%s%s%s%s, the log uses 0 and %u",
 	    used & 1 ? " 0" : "", used & 2 ? " 1" : "", used & 4 ? " 2" : "",
-	    used & 8 ? " 3" : "", survey->slots.slot[1]);
+	    used & 8 ? " 3" : "", survey->log->slots.slot[1]);
 	if (used == FLOG_USED_NEW || used == FLOG_USED_OLD) {
 		load_halves(survey, pair,
 		    used == FLOG_USED_NEW ? FLOG_SLOTS_NEW : FLOG_SLOTS_OLD,
@@ -104,21 +103,21 @@ load_stray(
 		if (flog_pick(ret_half[0].seq, ret_half[1].seq) >= 0)
 			return;
 	}
-	load_halves(survey, pair, survey->slots, ret_half);
+	load_halves(survey, pair, survey->log->slots, ret_half);
 }
 
-/* Both entries of a pair; false if it has none. */
+/* Both entries of a pair; false if it has none that is known to be first. */
 static bool
 load_pair(
     struct log_survey *survey, uint32_t pair, struct flog_entry ret_half[2])
 {
 	unsigned used = used_slots(survey, pair);
 
+	load_halves(survey, pair, survey->log->slots, ret_half);
 	if (used & FLOG_USED_FIRST &&
-	    (used & ~(1u | 1u << survey->slots.slot[1])) == 0) {
-		load_halves(survey, pair, survey->slots, ret_half);
+	    (used & ~(1u | 1u << survey->log->slots.slot[1])) == 0)
 		return true;
-	}
+	survey->pair[pair].is_damaged = true;
 	if (used != 0) {
 		load_stray(survey, pair, ret_half);
 		return (used & FLOG_USED_FIRST) != 0;
@@ -137,56 +136,124 @@ has_flags(const struct flog_entry *entry)
 
 /* A fresh pair has equal blocks, and so have repaired ones: in slot 0 only. */
 static void
-check_same(
-    struct log_survey *survey, uint32_t pair, int newer, uint32_t other_seq)
+check_same(struct log_survey *survey, uint32_t index, uint32_t other_seq)
 {
-	const struct flog_entry *entry = &survey->newest[pair];
+	const struct check_pair *pair = &survey->pair[index];
+	const struct flog_entry *entry = &pair->newest;
 
 	if ((entry->old_map & MAP_BLOCK_MASK) !=
 	    (entry->new_map & MAP_BLOCK_MASK))
 		return;
-	if (newer == 0 && entry->seq == 1 && other_seq == 0)
+	if (pair->newer == 0 && entry->seq == 1 && other_seq == 0)
 		return;
-	check_found(survey->check, CHECK_LOG_SAME, pair, pair_off(survey, pair),
+	check_found(survey->check, CHECK_LOG_SAME, index,
+	    pair_off(survey, index),
 	    "old_map and new_map are both block %u, but the pair is not fresh",
 	    entry->old_map & MAP_BLOCK_MASK);
 }
 
+/* libpmemblk looks at the older entry as well, and at all arenas' sectors. */
 static void
-check_pair(struct log_survey *survey, uint32_t pair)
+check_older(
+    struct log_survey *survey, uint32_t index, const struct flog_entry *older)
+{
+	struct check *check = survey->check;
+
+	if (check->layout != BTT_LAYOUT_POOL || older->lba < check->nsector)
+		return;
+	check_found(check, CHECK_LOG_OLDER, index, pair_off(survey, index),
+	    "lba of the older entry is out of range, %u of %" PRIu64,
+	    older->lba, check->nsector);
+}
+
+static void
+add_candidate(
+    struct log_survey *survey, uint32_t index, const struct flog_entry *entry)
+{
+	struct check_pair *pair = &survey->pair[index];
+	uint32_t block = entry->old_map & MAP_BLOCK_MASK;
+
+	/* An empty entry names no block, though it looks like block 0. */
+	if ((entry->lba | entry->old_map | entry->new_map | entry->seq) != 0 &&
+	    block < survey->check->place->info.internal_nlba)
+		pair->candidate[pair->ncandidate++] = block;
+}
+
+/* Which of the pair's entries is newer; -1 if that cannot be told. */
+static int
+pick_half(struct log_survey *survey, uint32_t index, struct flog_entry half[2])
+{
+	int newer;
+
+	if (!load_pair(survey, index, half))
+		return -1;
+	if ((newer = flog_pick(half[0].seq, half[1].seq)) >= 0)
+		return newer;
+	check_found(survey->check, CHECK_LOG_SEQ, index,
+	    pair_off(survey, index),
+	    "sequence numbers %u and %u: neither is newer", half[0].seq,
+	    half[1].seq);
+	return -1;
+}
+
+/* A repair was about to give the pair a block, see CHECK_SEQ_REPAIR. */
+static bool
+check_repair(struct log_survey *survey, uint32_t index)
+{
+	struct flog_entry entry =
+	    flog_decode(&survey->media[(size_t)index * FLOG_GROUP_SLOTS]);
+
+	if (entry.seq != CHECK_SEQ_REPAIR)
+		return false;
+	check_found(survey->check, CHECK_LOG_SEQ, index,
+	    pair_off(survey, index), "a repair of this pair was cut short");
+	entry.old_map = entry.new_map;
+	add_candidate(survey, index, &entry);
+	return true;
+}
+
+static void
+check_pair(struct log_survey *survey, uint32_t index)
 {
 	struct check *check = survey->check;
 	const struct btt_info *info = &check->place->info;
+	struct check_pair *pair = &survey->pair[index];
+	struct flog_entry *newest = &pair->newest;
 	struct flog_entry half[2];
-	struct flog_entry *entry = &survey->newest[pair];
 	const char *field;
 	int newer;
 
-	survey->log->free_block[pair] = CHECK_NO_BLOCK;
-	if (!load_pair(survey, pair, half))
-		return;
-	if ((newer = flog_pick(half[0].seq, half[1].seq)) < 0) {
-		check_found(check, CHECK_LOG_SEQ, pair, pair_off(survey, pair),
-		    "sequence numbers %u and %u: neither is newer", half[0].seq,
-		    half[1].seq);
+	pair->free_block = CHECK_NO_BLOCK;
+	if (check_repair(survey, index)) {
+		pair->is_damaged = true;
 		return;
 	}
-	*entry = half[newer];
+	if ((newer = pick_half(survey, index, half)) < 0) {
+		pair->is_damaged = true;
+		add_candidate(survey, index, &half[0]);
+		add_candidate(survey, index, &half[1]);
+		return;
+	}
+	*newest = half[newer];
+	pair->newer = (uint8_t)newer;
+	add_candidate(survey, index, newest);
 	/* An entry may be bad in other ways and still name its block. */
-	if ((entry->old_map & MAP_BLOCK_MASK) < info->internal_nlba)
-		survey->log->free_block[pair] = entry->old_map & MAP_BLOCK_MASK;
+	if (pair->ncandidate > 0)
+		pair->free_block = pair->candidate[0];
 	if (flog_validate(
-		entry, info->external_nlba, info->internal_nlba, &field) < 0) {
-		check_found(check, CHECK_LOG_RANGE, pair,
-		    pair_off(survey, pair),
+		newest, info->external_nlba, info->internal_nlba, &field) < 0) {
+		pair->is_damaged = true;
+		check_found(check, CHECK_LOG_RANGE, index,
+		    pair_off(survey, index),
 		    "%s is out of range: lba %u of %u, old_map %#x and new_map "
 		    "%#x of %u blocks",
-		    field, entry->lba, info->external_nlba, entry->old_map,
-		    entry->new_map, info->internal_nlba);
+		    field, newest->lba, info->external_nlba, newest->old_map,
+		    newest->new_map, info->internal_nlba);
 		return;
 	}
-	survey->is_sound[pair] = true;
-	check_same(survey, pair, newer, half[1 - newer].seq);
+	pair->is_sound = true;
+	check_same(survey, index, half[1 - newer].seq);
+	check_older(survey, index, &half[1 - newer]);
 }
 
 static void
@@ -198,7 +265,8 @@ check_pairs(struct log_survey *survey)
 
 	for (uint32_t i = 0; i < survey->nfree; i++) {
 		check_pair(survey, i);
-		if (!survey->is_sound[i] || !has_flags(&survey->newest[i]))
+		if (!survey->pair[i].is_sound ||
+		    !has_flags(&survey->pair[i].newest))
 			continue;
 		if (nflagged++ == 0)
 			first = i;
@@ -221,10 +289,10 @@ load_entries(void *arg)
 	uint64_t map_off = place->off + place->info.mapoff;
 
 	for (uint32_t i = 0; i < survey->nfree; i++) {
-		if (survey->is_sound[i])
+		if (survey->pair[i].is_sound)
 			survey->raw[i] = media_load32(survey->check->media,
 			    map_off +
-				(uint64_t)survey->newest[i].lba *
+				(uint64_t)survey->pair[i].newest.lba *
 				    MAP_ENTRY_BYTES);
 	}
 	return 0;
@@ -237,24 +305,43 @@ compare_pairs(const void *a, const void *b, void *arg)
 	const struct log_survey *survey = arg;
 	uint32_t x = *(const uint32_t *)a;
 	uint32_t y = *(const uint32_t *)b;
+	uint32_t x_lba = survey->pair[x].newest.lba;
+	uint32_t y_lba = survey->pair[y].newest.lba;
 
-	if (survey->newest[x].lba != survey->newest[y].lba)
-		return survey->newest[x].lba < survey->newest[y].lba ? -1 : 1;
+	if (x_lba != y_lba)
+		return x_lba < y_lba ? -1 : 1;
 	return (x > y) - (x < y);
 }
 
-static void
-add_pending(struct log_survey *survey, uint32_t pair, uint32_t entry)
+/*
+ * libpmemblk compares whole words (4.3), where an initial entry is a normal one
+ * of its own block: will it complete the write as well?
+ */
+static bool
+pool_would_recover(const struct flog_entry *entry, uint32_t raw)
 {
-	const struct flog_entry *newest = &survey->newest[pair];
-	struct check_log *log = survey->log;
+	if (map_entry_state(raw) == MAP_STATE_INITIAL)
+		raw = MAP_NORMAL | entry->lba;
+	return entry->old_map == raw && entry->new_map != raw;
+}
 
-	check_found(survey->check, CHECK_LOG_MAP, pair, pair_off(survey, pair),
+static void
+add_pending(struct log_survey *survey, uint32_t index, uint32_t entry)
+{
+	const struct flog_entry *newest = &survey->pair[index].newest;
+	struct check *check = survey->check;
+	struct check_log *log = survey->log;
+	enum check_kind kind = CHECK_LOG_MAP;
+
+	if (check->layout == BTT_LAYOUT_POOL &&
+	    !pool_would_recover(newest, survey->raw[index]))
+		kind = CHECK_LOG_MAP_POOL;
+	check_found(check, kind, index, pair_off(survey, index),
 	    "interrupted write of sector %u: the map says block %u, the log "
 	    "%u",
 	    newest->lba, newest->old_map & MAP_BLOCK_MASK,
 	    entry & MAP_BLOCK_MASK);
-	survey->check->result->npending++;
+	check->result->npending++;
 	if (log->npending == 0 ||
 	    log->pending[log->npending - 1].premap != newest->lba)
 		log->npending++;
@@ -266,17 +353,18 @@ add_pending(struct log_survey *survey, uint32_t pair, uint32_t entry)
 static void
 find_pending(struct log_survey *survey, uint32_t npair)
 {
+	uint32_t lba = 0;
 	uint32_t now = 0;
 
 	for (uint32_t k = 0; k < npair; k++) {
 		uint32_t pair = survey->order[k];
-		const struct flog_entry *entry = &survey->newest[pair];
+		const struct flog_entry *entry = &survey->pair[pair].newest;
 		uint32_t old_block = entry->old_map & MAP_BLOCK_MASK;
 		uint32_t new_block = entry->new_map & MAP_BLOCK_MASK;
 
-		if (k == 0 ||
-		    survey->newest[survey->order[k - 1]].lba != entry->lba)
+		if (k == 0 || lba != entry->lba)
 			now = map_entry_block(survey->raw[pair], entry->lba);
+		lba = entry->lba;
 		if (old_block == new_block || now != old_block)
 			continue;
 		add_pending(survey, pair, MAP_NORMAL | new_block);
@@ -295,7 +383,7 @@ check_pending(struct log_survey *survey)
 		return btt_error_set(survey->check->error, r,
 		    "arena %u: the map cannot be read", survey->check->arena);
 	for (uint32_t i = 0; i < survey->nfree; i++) {
-		if (survey->is_sound[i])
+		if (survey->pair[i].is_sound)
 			survey->order[npair++] = i;
 	}
 	qsort_r(survey->order, npair, sizeof(*survey->order), compare_pairs,
@@ -313,20 +401,18 @@ check_log(struct check *check, struct check_log *ret_log)
 		.check = check,
 		.nfree = info->nfree,
 		.media = calloc(n, FLOG_GROUP_BYTES),
-		.newest = calloc(n, sizeof(*survey.newest)),
-		.is_sound = calloc(n, sizeof(*survey.is_sound)),
 		.raw = calloc(n, sizeof(*survey.raw)),
 		.order = calloc(n, sizeof(*survey.order)),
 		.log = ret_log,
 	};
 	int r = -ENOMEM;
 
-	ret_log->free_block = calloc(n, sizeof(*ret_log->free_block));
+	ret_log->pair = calloc(n, sizeof(*ret_log->pair));
 	ret_log->pending = calloc(n, sizeof(*ret_log->pending));
 	ret_log->npending = 0;
-	if (survey.media == NULL || survey.newest == NULL ||
-	    survey.is_sound == NULL || survey.raw == NULL ||
-	    survey.order == NULL || ret_log->free_block == NULL ||
+	survey.pair = ret_log->pair;
+	if (survey.media == NULL || survey.raw == NULL ||
+	    survey.order == NULL || survey.pair == NULL ||
 	    ret_log->pending == NULL)
 		goto out;
 	r = check_read(
@@ -341,8 +427,6 @@ check_log(struct check *check, struct check_log *ret_log)
 out:
 	free(survey.order);
 	free(survey.raw);
-	free(survey.is_sound);
-	free(survey.newest);
 	free(survey.media);
 	return r;
 }
@@ -350,6 +434,6 @@ out:
 void
 check_log_fini(struct check_log *log)
 {
-	free(log->free_block);
+	free(log->pair);
 	free(log->pending);
 }

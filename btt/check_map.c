@@ -2,11 +2,12 @@
 /*
  * check_map -- findings in an arena's map, and who owns which block (I1).
  *
- * The map is read once, front to back, and one bit a block remembers whether
- * it has an owner.  Owners are numbered: the log's pairs, then the map's
- * entries as recovery will leave them.  A block that is claimed again tells
- * its second owner only; for as many of those as are reported the owners are
- * gone through a second time to find the first.
+ * One scan counts what there is to count, and leaves one bit a block that says
+ * whether it has an owner (check_scan.c).  Only if something is wrong with the
+ * owners they are gone through again, in their order: the log's pairs, then
+ * the map's entries as recovery will leave them.  A block that is claimed again
+ * tells its second owner only; for as many of those as are reported the first
+ * is looked for in one more pass.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,8 +35,10 @@ struct map_survey {
 	struct check *check;
 	const struct btt_info *info;
 	const struct check_log *log; /* NULL: unknown */
-	uint64_t *claimed;           /* a bit a block */
-	uint32_t *entry;             /* CHUNK_ENTRIES, host order */
+	struct map_bits bits;
+	size_t nword; /* of bits */
+	struct map_tally tally;
+	uint32_t *entry; /* CHUNK_ENTRIES, host order */
 
 	struct double_claim twice[CHECK_REPORT_MAX];
 	uint32_t ntwice;  /* of those above */
@@ -43,13 +46,6 @@ struct map_survey {
 	uint32_t nknown;  /* of which first is known */
 	uint32_t npassed; /* pending entries already met in this pass */
 	uint64_t filter[FILTER_BITS / 64];
-
-	uint64_t nerror; /* entries with E, Z, or bits that do not count */
-	uint64_t nzero;
-	uint64_t nbits;
-	uint32_t first_error;
-	uint32_t first_zero;
-	uint32_t first_bits;
 };
 
 /* Called with each owner of a pass and its block. */
@@ -112,38 +108,11 @@ recovered_entry(struct map_survey *survey, uint32_t premap, uint32_t entry)
 	return log->pending[survey->npassed++].entry;
 }
 
-static void
-count_state(struct map_survey *survey, uint32_t premap, uint32_t entry)
-{
-	struct btt_check_result *result = survey->check->result;
-
-	switch (map_entry_state(entry)) {
-	case MAP_STATE_INITIAL:
-		result->ninitial++;
-		if (entry != 0 && survey->nbits++ == 0)
-			survey->first_bits = premap;
-		break;
-	case MAP_STATE_ERROR:
-		result->nerror++;
-		if (survey->nerror++ == 0)
-			survey->first_error = premap;
-		break;
-	case MAP_STATE_ZERO:
-		result->nzero++;
-		if (survey->nzero++ == 0)
-			survey->first_zero = premap;
-		break;
-	case MAP_STATE_NORMAL:
-		result->nnormal++;
-		break;
-	}
-}
-
 /* First pass: is the block's bit set already? */
 static void
 claim(struct map_survey *survey, uint64_t owner, uint32_t block)
 {
-	uint64_t *word = &survey->claimed[block / 64];
+	uint64_t *word = &survey->bits.claimed[block / 64];
 	uint64_t bit = UINT64_C(1) << block % 64;
 
 	if (!(*word & bit)) {
@@ -181,12 +150,12 @@ pass_pairs(struct map_survey *survey, owner_fn *fn)
 {
 	for (uint32_t i = 0; survey->log != NULL && i < survey->info->nfree;
 	     i++) {
-		if (survey->log->free_block[i] != CHECK_NO_BLOCK)
-			fn(survey, i, survey->log->free_block[i]);
+		if (survey->log->pair[i].free_block != CHECK_NO_BLOCK)
+			fn(survey, i, survey->log->pair[i].free_block);
 	}
 }
 
-/* One chunk, first to n entries further; the first pass has findings. */
+/* One chunk, first to n entries further. */
 static void
 pass_entries(
     struct map_survey *survey, uint32_t first, uint32_t n, owner_fn *fn)
@@ -199,8 +168,6 @@ pass_entries(
 		uint32_t entry = survey->entry[i];
 		uint32_t block;
 
-		if (is_first_pass)
-			count_state(survey, premap, entry);
 		entry = recovered_entry(survey, premap, entry);
 		block = map_entry_block(entry, premap);
 		if (block < info->internal_nlba)
@@ -216,13 +183,14 @@ pass_entries(
 static int
 pass(struct map_survey *survey, owner_fn *fn)
 {
+	const uint32_t nentry = survey->info->external_nlba;
 	uint32_t n;
 	int r;
 
 	survey->npassed = 0;
 	pass_pairs(survey, fn);
-	for (uint32_t at = 0; at < survey->info->external_nlba; at += n) {
-		n = survey->info->external_nlba - at;
+	for (uint32_t at = 0; at < nentry; at += n) {
+		n = nentry - at;
 		if (n > CHUNK_ENTRIES)
 			n = CHUNK_ENTRIES;
 		r = check_read(survey->check, entry_off(survey, at),
@@ -233,22 +201,34 @@ pass(struct map_survey *survey, owner_fn *fn)
 			survey->entry[i] =
 			    le32_decode((struct le32){ survey->entry[i] });
 		pass_entries(survey, at, n, fn);
-		check_progress(survey->check, n * sizeof(*survey->entry));
+		/* The rest of the map has nothing more to tell. */
 		if (fn == find_first && survey->nknown == survey->ntwice)
-			return 0;
+			n = nentry - at;
+		check_progress(
+		    survey->check, (uint64_t)n * sizeof(*survey->entry));
 	}
 	return 0;
 }
 
+/* Go through the owners again, and say which are wrong. */
 static int
-report_twice(struct map_survey *survey)
+report_owners(struct map_survey *survey)
 {
 	struct check *check = survey->check;
+	const uint64_t map_bytes =
+	    (uint64_t)survey->info->external_nlba * MAP_ENTRY_BYTES;
 	int r;
 
+	if (survey->tally.nrange + survey->tally.ntwice == 0)
+		return 0;
+	check->total += map_bytes;
+	memset(survey->bits.claimed, 0,
+	    survey->nword * sizeof(*survey->bits.claimed));
+	if ((r = pass(survey, claim)) < 0)
+		return r;
 	if (survey->ntwice == 0)
 		return 0;
-	check->total += (uint64_t)survey->info->external_nlba * MAP_ENTRY_BYTES;
+	check->total += map_bytes;
 	if ((r = pass(survey, find_first)) < 0)
 		return r;
 	for (uint32_t i = 0; i < survey->ntwice; i++) {
@@ -276,11 +256,11 @@ report_lost(struct map_survey *survey)
 	uint32_t nblock = survey->info->internal_nlba;
 
 	for (uint32_t i = 0; i < nblock; i++) {
-		if (i % 64 == 0 && survey->claimed[i / 64] == UINT64_MAX) {
-			i += 63;
-			continue;
-		}
-		if (survey->claimed[i / 64] >> i % 64 & 1)
+		uint64_t word = survey->bits.claimed[i / 64];
+
+		if (word == UINT64_MAX)
+			i |= 63;
+		if (word >> i % 64 & 1)
 			continue;
 		check_found(survey->check, CHECK_BLOCK_LOST, BTT_NO_ENTRY,
 		    block_off(survey, i),
@@ -292,25 +272,40 @@ static void
 report_states(struct map_survey *survey)
 {
 	struct check *check = survey->check;
+	const struct map_tally *tally = &survey->tally;
 
-	if (survey->nerror > 0)
-		check_found(check, CHECK_MAP_ERROR, survey->first_error,
-		    entry_off(survey, survey->first_error),
+	if (tally->nstate[MAP_STATE_ERROR] > 0)
+		check_found(check, CHECK_MAP_ERROR,
+		    tally->first[MAP_STATE_ERROR],
+		    entry_off(survey, tally->first[MAP_STATE_ERROR]),
 		    "%" PRIu64 " sectors are marked bad, this one first",
-		    survey->nerror);
-	if (survey->nbits > 0)
-		check_found(check, CHECK_MAP_BITS, survey->first_bits,
-		    entry_off(survey, survey->first_bits),
+		    tally->nstate[MAP_STATE_ERROR]);
+	if (tally->nbits > 0)
+		check_found(check, CHECK_MAP_BITS, tally->first_bits,
+		    entry_off(survey, tally->first_bits),
 		    "%" PRIu64 " initial entries are not 0, this one first",
-		    survey->nbits);
+		    tally->nbits);
 	/* A page of the kernel's is one sector, or eight. */
-	if (survey->nzero > 0 && check->layout != BTT_LAYOUT_POOL &&
+	if (tally->nstate[MAP_STATE_ZERO] > 0 &&
+	    check->layout != BTT_LAYOUT_POOL &&
 	    btt_sector_data_bytes(survey->info->external_lbasize) == 512)
-		check_found(check, CHECK_MAP_ZERO, survey->first_zero,
-		    entry_off(survey, survey->first_zero),
+		check_found(check, CHECK_MAP_ZERO, tally->first[MAP_STATE_ZERO],
+		    entry_off(survey, tally->first[MAP_STATE_ZERO]),
 		    "%" PRIu64 " sectors of 512 bytes are marked zero, this "
 		    "one first",
-		    survey->nzero);
+		    tally->nstate[MAP_STATE_ZERO]);
+}
+
+static void
+count_states(struct map_survey *survey)
+{
+	struct btt_check_result *result = survey->check->result;
+	const uint64_t *nstate = survey->tally.nstate;
+
+	result->ninitial += nstate[MAP_STATE_INITIAL];
+	result->nerror += nstate[MAP_STATE_ERROR];
+	result->nzero += nstate[MAP_STATE_ZERO];
+	result->nnormal += nstate[MAP_STATE_NORMAL];
 }
 
 int
@@ -323,14 +318,16 @@ check_map(struct check *check, const struct check_log *log)
 	};
 	int r = -ENOMEM;
 
-	survey.claimed = calloc((size_t)survey.info->internal_nlba / 64 + 1,
-	    sizeof(*survey.claimed));
+	survey.nword = (size_t)survey.info->internal_nlba / 64 + 1;
+	survey.bits.claimed =
+	    calloc(survey.nword, sizeof(*survey.bits.claimed));
 	survey.entry = calloc(CHUNK_ENTRIES, sizeof(*survey.entry));
-	if (survey.claimed == NULL || survey.entry == NULL)
+	if (survey.bits.claimed == NULL || survey.entry == NULL)
 		goto out;
-	if ((r = pass(&survey, claim)) < 0)
+	if ((r = check_scan(check, log, &survey.bits, &survey.tally)) < 0)
 		goto out;
-	if ((r = report_twice(&survey)) < 0)
+	count_states(&survey);
+	if ((r = report_owners(&survey)) < 0)
 		goto out;
 	/* Without the log nobody knows which blocks are free. */
 	if (log != NULL)
@@ -338,6 +335,6 @@ check_map(struct check *check, const struct check_log *log)
 	report_states(&survey);
 out:
 	free(survey.entry);
-	free(survey.claimed);
+	free(survey.bits.claimed);
 	return r;
 }

@@ -18,3 +18,11 @@ add_test(NAME bench-quick COMMAND bench --quick
   --disk ${CMAKE_CURRENT_BINARY_DIR})
 set_tests_properties(bench-quick PROPERTIES LABELS bench TIMEOUT 300
   RUN_SERIAL ON)
+
+# What a check of a map costs; a small one of it to see that it works.
+add_executable(bench_check bench/bench_check.c)
+target_include_directories(bench_check PRIVATE ${PROJECT_SOURCE_DIR}/btt)
+target_link_libraries(bench_check PRIVATE bttfs_flags btt)
+add_test(NAME bench-check
+  COMMAND bench_check ${CMAKE_CURRENT_BINARY_DIR}/bench-check.img 2)
+set_tests_properties(bench-check PROPERTIES LABELS bench TIMEOUT 120)

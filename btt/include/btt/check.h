@@ -31,7 +31,7 @@ struct btt_finding {
 	char text[200];        /* expected and found, one line */
 };
 
-/* Called from the thread that runs the check or the open. */
+/* Called by the thread that runs the check or the open, and no other. */
 typedef void btt_report_fn(void *arg, const struct btt_finding *finding);
 
 struct btt_check_options {
@@ -41,6 +41,8 @@ struct btt_check_options {
 	/* Called now and then; may be NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
+	/* Threads for reading large maps; 0: as many as processors. */
+	unsigned nthread;
 };
 
 struct btt_check_result {
@@ -54,7 +56,9 @@ struct btt_check_result {
 
 /*
  * Check all arenas, all findings, to the end.  Uses one bit of memory a block
- * of the largest arena.  The medium must not be in use by an engine.
+ * of the largest arena, and reads a map once where it is sound (where blocks
+ * have several owners twice more, to name them).  The medium must not be in
+ * use by an engine.
  *
  * Returns: 0 with the verdict in ret_result (clean means ndamage is 0), also
  * where info blocks are damaged but arenas could be found; else as
