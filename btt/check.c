@@ -34,8 +34,20 @@ static const struct {
 	    "other implementations may compute another place" },
 	[CHECK_INFO_MISMATCH] = { "info-mismatch", BTT_DAMAGE, false,
 	    "this arena may be a part of another BTT" },
+	[CHECK_INFO_PARENT] = { "info-parent", BTT_NOTE, false,
+	    "Linux opens only arenas of one parent" },
+	[CHECK_INFO_FOREIGN] = { "info-parent", BTT_DAMAGE, false,
+	    "Linux finds no BTT in the namespace" },
 	[CHECK_INFO_RESERVED] = { "info-reserved", BTT_NOTE, false,
 	    "somebody may know more about it than this program" },
+	[CHECK_INFO_STALE] = { "info-stale", BTT_NOTE, false,
+	    "another program may take it for what is to be opened" },
+	[CHECK_POOL] = { "pool", BTT_DAMAGE, false,
+	    "libpmemblk does not open the pool" },
+	[CHECK_BAD_METADATA] = { "bad-range", BTT_DAMAGE, false,
+	    "what cannot be read of the metadata" },
+	[CHECK_BAD_BLOCK] = { "bad-range", BTT_NOTE, false,
+	    "the sector that has the block, if any" },
 	[CHECK_ERROR_FLAG] = { "error-flag", BTT_DAMAGE, true,
 	    "all writes are refused" },
 	[CHECK_SHORT] = { "short", BTT_DAMAGE, false,
@@ -44,6 +56,8 @@ static const struct {
 	    "a lost info block is looked for at the end of the medium" },
 	[CHECK_NFREE] = { "nfree", BTT_NOTE, false,
 	    "Linux 7.1 and later refuse to open it" },
+	[CHECK_NFREE_POOL] = { "nfree", BTT_NOTE, false,
+	    "pmempool takes the pool for damaged" },
 	[CHECK_LOG_PAD] = { "log-pad", BTT_NOTE, true,
 	    "libpmemblk would mistake old log entries for new ones" },
 	[CHECK_LOG_LAYOUT] = { "log-layout", BTT_DAMAGE, false,
@@ -56,8 +70,12 @@ static const struct {
 	    "pmempool takes the pair for damaged" },
 	[CHECK_LOG_FLAGS] = { "log-flags", BTT_NOTE, false,
 	    "ndctl takes the log for damaged" },
+	[CHECK_LOG_OLDER] = { "log-older", BTT_NOTE, false,
+	    "libpmemblk does not open the pool" },
 	[CHECK_LOG_MAP] = { "log-map", BTT_NOTE, true,
 	    "nothing: opening it completes the write" },
+	[CHECK_LOG_MAP_POOL] = { "log-map", BTT_NOTE, true,
+	    "libpmemblk would write over a block in use" },
 	[CHECK_MAP_RANGE] = { "map-range", BTT_DAMAGE, false,
 	    "the sector cannot be read" },
 	[CHECK_MAP_BITS] = { "map-bits", BTT_NOTE, false,
@@ -249,6 +267,8 @@ check_arenas(struct check *check, const struct probe_walk *walk)
 		narena--;
 	for (uint32_t i = 0; i < narena; i++)
 		check->total += work_bytes(&walk->probe.arena[i].info);
+	for (uint32_t i = 0; i < narena; i++)
+		check->nsector += walk->probe.arena[i].info.external_nlba;
 	check_progress(check, 0);
 	for (uint32_t i = 0; i < narena; i++) {
 		check_enter(check, i, &walk->probe.arena[i]);
@@ -277,17 +297,12 @@ btt_check(const struct media *media, const struct btt_check_options *options,
 		return btt_error_set(error, r, "out of memory");
 	check.layout = walk.probe.layout;
 	check.end = probe_end_off(&walk.probe);
-	/* Damage is a finding if it is known whose. */
-	if (walk.r < 0 && (walk.r != -EUCLEAN || walk.probe.narena == 0)) {
-		r = btt_error_set(error, walk.r, "%s", walk.error.text);
-		goto out;
-	}
-	if ((r = check_infos(&check, &walk)) < 0)
-		goto out;
-	if ((r = check_arenas(&check, &walk)) < 0)
-		goto out;
-	*ret_result = result;
-out:
+	if (walk.r < 0 && (walk.r != -EUCLEAN || walk.probe.narena == 0))
+		r = check_nothing(&check, &walk, error);
+	else if ((r = check_infos(&check, &walk)) == 0)
+		r = check_arenas(&check, &walk);
+	if (r == 0)
+		*ret_result = result;
 	probe_walk_fini(&walk);
 	if (r == -ENOMEM)
 		(void)btt_error_set(error, r, "out of memory");

@@ -10,6 +10,7 @@
 
 #include "check_impl.h"
 #include "info.h"
+#include "layout.h"
 
 /* Fields for comparing copies; padding is compared as bytes. */
 #define FIELD(member)                                       \
@@ -167,6 +168,20 @@ check_copies(struct check *check)
 	return check_other_copy(check, block);
 }
 
+/* Only the last arena is not as long as can be (1.6). */
+static void
+check_arena_size(struct check *check)
+{
+	const struct btt_info *info = &check->place->info;
+
+	if (info->nextoff == 0 || info->nextoff == BTT_ARENA_MAX_BYTES)
+		return;
+	check_found(check, CHECK_INFO_UNUSUAL, BTT_NO_ENTRY, check->place->off,
+	    "legal, but an arena that is not the last has 512 GiB elsewhere: "
+	    "nextoff is %" PRIu64,
+	    info->nextoff);
+}
+
 /* Compare with the formula of 1.5: the kernel's alignment, then PMDK's. */
 static void
 check_formula(struct check *check)
@@ -192,6 +207,72 @@ check_formula(struct check *check)
 	    "legal, but not as the formula has it: %s", names);
 }
 
+/* Linux compares every arena's parent with the namespace, but for null ones. */
+static void
+check_parent(struct check *check, const struct btt_info *first)
+{
+	static const uint8_t null[BTT_UUID_BYTES];
+	const struct btt_arena_place *place = check->place;
+
+	if (memcmp(place->info.parent_uuid, null, sizeof(null)) == 0 ||
+	    memcmp(first->parent_uuid, null, sizeof(null)) == 0 ||
+	    memcmp(first->parent_uuid, place->info.parent_uuid, sizeof(null)) ==
+		0)
+		return;
+	check_found(check, CHECK_INFO_PARENT, BTT_NO_ENTRY,
+	    place->off + offsetof(struct info_media, parent_uuid),
+	    "parent_uuid is not that of arena 0");
+}
+
+/*
+ * Known bad bytes at off, which are in a block.  Returns how many of them are
+ * in that one.
+ */
+static uint64_t
+found_bad_block(struct check *check, uint64_t off, uint64_t len)
+{
+	const struct btt_info *info = &check->place->info;
+	const uint64_t at = off - check->place->off - info->dataoff;
+	const uint64_t block = at / info->internal_lbasize;
+	const uint64_t rest =
+	    info->internal_lbasize - at % info->internal_lbasize;
+
+	if (len > rest)
+		len = rest;
+	if (block < info->internal_nlba)
+		check_found(check, CHECK_BAD_BLOCK, BTT_NO_ENTRY, off,
+		    "%" PRIu64 " bytes of block %" PRIu64 " are known to be "
+		    "bad",
+		    len, block);
+	return len;
+}
+
+/* What the medium says about itself. */
+static void
+check_bad_ranges(struct check *check)
+{
+	const struct btt_arena_place *place = check->place;
+	const uint64_t data = place->off + place->info.dataoff;
+	const uint64_t map = place->off + place->info.mapoff;
+	uint64_t end = check->end;
+	uint64_t off = place->off;
+	uint64_t len;
+
+	if (info_arena_bytes(&place->info) < end - off)
+		end = off + info_arena_bytes(&place->info);
+	for (; media_next_bad(check->media, off, end, &off, &len); off += len) {
+		if (off >= data && off < map) {
+			len = found_bad_block(
+			    check, off, len < map - off ? len : map - off);
+			continue;
+		}
+		if (off < data && len > data - off)
+			len = data - off;
+		check_found(check, CHECK_BAD_METADATA, BTT_NO_ENTRY, off,
+		    "%" PRIu64 " bytes of metadata are known to be bad", len);
+	}
+}
+
 /* An arena whose numbers are sound. */
 static int
 check_sound_info(struct check *check, const struct probe_walk *walk)
@@ -204,11 +285,18 @@ check_sound_info(struct check *check, const struct probe_walk *walk)
 	if (field != NULL)
 		check_found(check, CHECK_INFO_MISMATCH, BTT_NO_ENTRY,
 		    place->off, "%s is not that of arena 0", field);
+	check_parent(check, &walk->probe.arena[0].info);
 	if (info->nfree < BTT_NFREE_DEFAULT && check->layout != BTT_LAYOUT_POOL)
 		check_found(check, CHECK_NFREE, BTT_NO_ENTRY, place->off,
 		    "nfree is %u, less than %u", info->nfree,
 		    BTT_NFREE_DEFAULT);
+	if (info->nfree > BTT_NFREE_DEFAULT && check->layout == BTT_LAYOUT_POOL)
+		check_found(check, CHECK_NFREE_POOL, BTT_NO_ENTRY, place->off,
+		    "nfree is %u, more than %u", info->nfree,
+		    BTT_NFREE_DEFAULT);
+	check_arena_size(check);
 	check_formula(check);
+	check_bad_ranges(check);
 	return check_copies(check);
 }
 
@@ -220,6 +308,23 @@ found_problem(void *arg, int code, const char *text)
 	(void)code;
 	check_found(check, CHECK_INFO_NUMBERS, BTT_NO_ENTRY, check->place->off,
 	    "%s", text);
+}
+
+/* The arena makes sense in itself, but not in what it lies in. */
+static void
+check_surroundings(struct check *check, const struct probe_walk *walk)
+{
+	enum check_kind kind = CHECK_POOL;
+	uint64_t off = POOL_DESCRIPTOR_OFFSET;
+
+	if (walk->is_foreign && check->layout == BTT_LAYOUT_POOL) {
+		off = POOL_UUID_OFFSET;
+	} else if (walk->is_foreign) {
+		kind = CHECK_INFO_FOREIGN;
+		off = check->place->off +
+		    offsetof(struct info_media, parent_uuid);
+	}
+	check_found(check, kind, BTT_NO_ENTRY, off, "%s", walk->error.text);
 }
 
 /* The arena at which the walk ended, if it ended early. */
@@ -238,7 +343,7 @@ check_end(struct check *check, const struct probe_walk *walk)
 	case PROBE_END_CONTRADICT:
 		info_find_problems(&check->place->info, found_problem, check);
 		if (check->result->ndamage == ndamage)
-			found_problem(check, walk->r, walk->error.text);
+			check_surroundings(check, walk);
 		break;
 	case PROBE_END_LOST:
 		check_found(check, CHECK_INFO_LOST, BTT_NO_ENTRY, walk->end_off,
@@ -272,6 +377,50 @@ check_tail(struct check *check, const struct probe_walk *walk)
 					       : "");
 }
 
+/*
+ * The page in front of a v1.1 BTT is none of its own.  What was there before
+ * may still be, for those who look there first.
+ */
+static int
+check_stale(struct check *check, uint64_t off)
+{
+	uint8_t block[BTT_INFO_BYTES];
+	struct btt_info info;
+	struct pool pool;
+	int r;
+
+	if (check->layout != BTT_LAYOUT_V11)
+		return 0;
+	if ((r = check_read(check, off, block, sizeof(block))) < 0)
+		return r;
+	pool_find(check->media, &pool);
+	if (btt_info_decode(block, &info) == BTT_INFO_VALID)
+		check_found(check, CHECK_INFO_STALE, BTT_NO_ENTRY, off,
+		    "an info block of version %u.%u is left over in front of "
+		    "the BTT",
+		    info.major, info.minor);
+	else if (off == 0 && pool.state == POOL_VALID)
+		check_found(check, CHECK_INFO_STALE, BTT_NO_ENTRY, off,
+		    "the header of a pmemblk pool is left over in front of "
+		    "the BTT");
+	return 0;
+}
+
+int
+check_nothing(
+    struct check *check, const struct probe_walk *walk, struct btt_error *error)
+{
+	struct pool pool;
+
+	if (walk->r != -EUCLEAN)
+		return btt_error_set(error, walk->r, "%s", walk->error.text);
+	pool_find(check->media, &pool);
+	check_found(check,
+	    pool.state == POOL_BROKEN ? CHECK_POOL : CHECK_INFO_LOST,
+	    BTT_NO_ENTRY, walk->end_off, "%s", walk->error.text);
+	return 0;
+}
+
 int
 check_infos(struct check *check, const struct probe_walk *walk)
 {
@@ -289,5 +438,5 @@ check_infos(struct check *check, const struct probe_walk *walk)
 		check->arena = probe->narena;
 	check_end(check, walk);
 	check_tail(check, walk);
-	return 0;
+	return check_stale(check, probe->off);
 }

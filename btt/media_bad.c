@@ -73,6 +73,34 @@ media_is_bad_listed(const struct media *media, uint64_t off, size_t len)
 }
 
 bool
+media_next_bad(const struct media *media, uint64_t off, uint64_t end,
+    uint64_t *ret_off, uint64_t *ret_len)
+{
+	struct media_bad *bad = media->bad;
+	uint64_t first = end;
+	uint64_t last = end;
+	unsigned n;
+
+	if (!media_knows_bad(media))
+		return false;
+	mutex_lock(&bad->lock);
+	n = atomic_load_explicit(&bad->n, memory_order_relaxed);
+	for (unsigned i = 0; i < n; i++) {
+		const struct bad_range *range = &bad->range[i];
+		uint64_t from = range->off > off ? range->off : off;
+
+		if (range->end <= off || from >= first)
+			continue;
+		first = from;
+		last = range->end < end ? range->end : end;
+	}
+	mutex_unlock(&bad->lock);
+	*ret_off = first;
+	*ret_len = last - first;
+	return first < end;
+}
+
+bool
 media_knows_bad(const struct media *media)
 {
 	return media->bad != NULL &&

@@ -19,8 +19,8 @@ struct pool_header_media {
 	struct le64 checksum;
 };
 static_assert(sizeof(struct pool_header_media) == 4096, "media format");
-static_assert(
-    offsetof(struct pool_header_media, set_uuid) == 24, "media format");
+static_assert(offsetof(struct pool_header_media, set_uuid) == POOL_UUID_OFFSET,
+    "media format");
 static_assert(
     offsetof(struct pool_header_media, checksum) == 4088, "at the end");
 
@@ -31,7 +31,6 @@ struct pool_descriptor_media {
 };
 static_assert(sizeof(struct pool_descriptor_media) == BTT_INFO_BYTES, "a page");
 
-#define POOL_DESCRIPTOR_OFFSET 4096u
 #define POOL_MAJOR 1u
 /* Only the first half of the header is summed. */
 #define POOL_INCOMPAT_CHECKSUM_2K 2u

@@ -101,6 +101,9 @@ enum pool_state {
 	POOL_UNKNOWN, /* another version or feature */
 };
 
+#define POOL_UUID_OFFSET 24u /* of the set, in the header */
+#define POOL_DESCRIPTOR_OFFSET 4096u
+
 struct pool {
 	enum pool_state state;
 	uint8_t uuid[BTT_UUID_BYTES]; /* of the set: parent of the BTT */

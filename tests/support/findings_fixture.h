@@ -45,22 +45,32 @@ findings_progress(void *arg, uint64_t done, uint64_t total)
 	findings->total = total;
 }
 
-/* Check, changing no byte; findings that are not wanted are shown. */
+/* Check any medium, with so many threads. */
 static inline int
-findings_of(struct media_fake *fake, struct findings *ret_findings)
+findings_of_medium(
+    const struct media *media, unsigned nthread, struct findings *ret_findings)
 {
 	const struct btt_check_options options = {
 		.report = findings_add,
 		.report_arg = ret_findings,
 		.progress = findings_progress,
 		.progress_arg = ret_findings,
+		.nthread = nthread,
 	};
-	int r;
 
 	memset(ret_findings, 0, sizeof(*ret_findings));
+	return btt_check(
+	    media, &options, &ret_findings->result, &ret_findings->error);
+}
+
+/* Check, changing no byte; findings that are not wanted are shown. */
+static inline int
+findings_of(struct media_fake *fake, struct findings *ret_findings)
+{
+	int r;
+
 	fake_forget(fake);
-	r = btt_check(&fake->media, &options, &ret_findings->result,
-	    &ret_findings->error);
+	r = findings_of_medium(&fake->media, 0, ret_findings);
 	ck_assert_uint_eq(fake->nop, 0);
 	return r;
 }

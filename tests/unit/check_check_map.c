@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "flog.h"
 #include "support/check_main.h"
 #include "support/damage_fixture.h"
 
@@ -385,6 +386,133 @@ START_TEST(check__survives_random_bytes)
 }
 END_TEST
 
+/* Pools: what libpmemblk would make of the log. */
+
+static void
+make_pool(void)
+{
+	struct btt_info pool = info;
+	uint8_t *header;
+	struct le64 sum;
+
+	media_close(&fake->media);
+	fake = fake_new(BTT_POOL_OFFSET + BTT_ARENA_MIN_BYTES);
+	header = fake->bytes;
+	strcpy((char *)header, "PMEMBLK");
+	header[8] = 1;
+	header[24] = 7; /* the set's uuid */
+	sum = le64_encode(btt_info_checksum(header));
+	memcpy(header + 4088, &sum, sizeof(sum));
+	header[4097] = 16; /* blocks of 4096 bytes */
+	pool.parent_uuid[0] = 7;
+	image_put_info(fake, BTT_POOL_OFFSET, &pool);
+	image_put_info(fake, BTT_POOL_OFFSET + pool.info2off, &pool);
+	for (uint32_t i = 0; i < 256; i++) {
+		struct flog_entry entry =
+		    flog_initial(i, pool.external_nlba, BTT_LAYOUT_POOL);
+
+		flog_encode(&entry,
+		    (struct flog_media *)(void *)(fake->bytes +
+			BTT_POOL_OFFSET + pool.logoff + 64ull * i));
+	}
+}
+
+/* A map entry or log entry of the pool, which begins a page later. */
+static void
+put_pool_log(uint32_t pair, unsigned slot, const uint32_t entry[4])
+{
+	fake->bytes += BTT_POOL_OFFSET - BTT_V11_OFFSET;
+	image_put_log(fake, &info, pair, slot, entry);
+	fake->bytes -= BTT_POOL_OFFSET - BTT_V11_OFFSET;
+}
+
+START_TEST(pool__is_checked_against_what_libpmemblk_does)
+{
+	make_pool();
+	ck_assert_check("", 0);
+	/* compares whole words, and so finishes this write */
+	put_pool_log(7, 1, LOG_ENTRY(100, NORMAL(100), NORMAL(NSECTOR + 7), 2));
+	ck_assert_check("log-map", 0);
+	ck_assert_ptr_nonnull(strstr(findings.finding[0].endangers, "nothing"));
+	/* and not this one, which Linux has left */
+	put_pool_log(7, 1, LOG_ENTRY(100, 100, NSECTOR + 7, 2));
+	ck_assert_check("log-map", 0);
+	ck_assert_ptr_nonnull(
+	    strstr(findings.finding[0].endangers, "libpmemblk"));
+	put_pool_log(7, 1, LOG_ENTRY(0, 0, 0, 0));
+	/* reads the older entry too */
+	put_pool_log(
+	    8, 1, LOG_ENTRY(8, NORMAL(NSECTOR + 8), NORMAL(NSECTOR + 8), 2));
+	put_pool_log(8, 0, LOG_ENTRY(NSECTOR, 1, 2, 1));
+	ck_assert_check("log-same log-older", 0);
+}
+END_TEST
+
+/* The header and the BTT must fit together. */
+START_TEST(pool__that_is_not_this_one_is_damage)
+{
+	struct le64 sum;
+
+	make_pool();
+	fake->bytes[4097] = 2;
+	ck_assert_check("pool", 1);
+	assert_at("pool", BTT_NO_ENTRY, 4096, "blocks of 512 bytes");
+	make_pool();
+	fake->bytes[24] = 8;
+	ck_assert_check("pool", 1);
+	assert_at("pool", BTT_NO_ENTRY, 0, "checksum");
+	sum = le64_encode(btt_info_checksum(fake->bytes));
+	memcpy(fake->bytes + 4088, &sum, sizeof(sum));
+	ck_assert_check("pool", 1);
+	assert_at("pool", BTT_NO_ENTRY, 24, "another pool");
+}
+END_TEST
+
+/* Threads find what one finds, in the same order. */
+START_TEST(check__is_the_same_with_any_number_of_threads)
+{
+	static const unsigned nthreads[] = { 2, 3, 7, 64, 0 };
+	static struct findings other;
+	const uint64_t bytes = UINT64_C(256) << 20;
+	uint64_t random = (uint64_t)_i + 1;
+	uint32_t nsector;
+
+	media_close(&fake->media);
+	fake = image_new(bytes, BTT_LAYOUT_V11, 512);
+	ck_assert_int_eq(btt_info_decode(fake->bytes + BTT_V11_OFFSET, &info),
+	    BTT_INFO_VALID);
+	nsector = info.external_nlba;
+	ck_assert_uint_gt(nsector, 7 * 65536);
+	/* nothing wrong, some, and more than can be listed */
+	for (uint32_t i = 0; i < (10u << 3 * _i) - 10; i++) {
+		random = random * UINT64_C(6364136223846793005) +
+		    UINT64_C(1442695040888963407);
+		image_put_map(fake, &info, (uint32_t)(random >> 32) % nsector,
+		    NORMAL(
+			(uint32_t)(random >> 8) % (info.internal_nlba + 99)));
+	}
+	/* and writes that recovery would complete */
+	image_put_log(
+	    fake, &info, 3, 1, LOG_ENTRY(65536, 65536, nsector + 3, 2));
+	image_put_log(
+	    fake, &info, 4, 1, LOG_ENTRY(65535, 65535, nsector + 4, 2));
+	ck_assert_int_eq(findings_of_medium(&fake->media, 1, &findings), 0);
+	ck_assert_uint_ge(findings.result.npending, 1);
+	ck_assert(_i == 0 || findings.result.ndamage > 10);
+	for (size_t i = 0; i < sizeof(nthreads) / sizeof(nthreads[0]); i++) {
+		ck_assert_int_eq(
+		    findings_of_medium(&fake->media, nthreads[i], &other), 0);
+		ck_assert_mem_eq(
+		    &other.result, &findings.result, sizeof(other.result));
+		ck_assert_uint_eq(other.n, findings.n);
+		for (size_t k = 0; k < findings.n; k++)
+			ck_assert_str_eq(
+			    other.finding[k].text, findings.finding[k].text);
+		ck_assert_uint_eq(other.done, other.total);
+	}
+}
+END_TEST
+
 static Suite *
 check_map_suite(void)
 {
@@ -414,6 +542,10 @@ check_map_suite(void)
 	tcase_add_test(tc, map_bits__of_an_initial_entry_are_a_note);
 	tcase_add_test(tc, map_zero__of_512_byte_sectors_is_a_note);
 	tcase_add_test(tc, check__bounds_what_it_reports);
+	tcase_add_test(tc, pool__is_checked_against_what_libpmemblk_does);
+	tcase_add_test(tc, pool__that_is_not_this_one_is_damage);
+	tcase_add_loop_test(
+	    tc, check__is_the_same_with_any_number_of_threads, 0, 4);
 	tcase_add_loop_test(tc, bitmap__is_what_counting_says, 0, 33);
 	tcase_add_loop_test(tc, check__survives_random_bytes, 0, 26);
 	suite_add_tcase(suite, tc);

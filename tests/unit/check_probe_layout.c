@@ -189,7 +189,7 @@ START_TEST(probe__says_what_is_wrong_with_a_pool)
 	assert_refused(fake, -EUCLEAN, "blocks of 512");
 	/* a check goes no further, and says the same */
 	ck_assert_int_eq(findings_of(fake, &findings), 0);
-	ck_assert_findings(&findings, "info-geometry", 1);
+	ck_assert_findings(&findings, "pool", 1);
 	ck_assert_ptr_nonnull(
 	    strstr(findings.finding[0].text, "blocks of 512"));
 	media_close(&fake->media);

@@ -195,12 +195,16 @@ int media_install_sigbus(void) BTT_MUST_CHECK;
  * media_is_bad costs a load or two while no range is known.
  * media_add_bad: -ENOTSUP for media that cannot know, -ENOSPC if the list is
  * full.
+ * media_next_bad: the lowest known bad bytes between off and end, which are
+ * cut off at end; false if there are none.  ret_off may be &off.
  * media_clear_bad: the range is overwritten with zeroes, durably, and good
  * again (btt-format.md 4.4); its content is lost, so the caller owns it.
  * -EIO where a bad unit reaches over an end of the range.
  */
 bool media_knows_bad(const struct media *media);
 bool media_is_bad_listed(const struct media *media, uint64_t off, size_t len);
+bool media_next_bad(const struct media *media, uint64_t off, uint64_t end,
+    uint64_t *ret_off, uint64_t *ret_len);
 int media_add_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 int
 media_clear_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
