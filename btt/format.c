@@ -159,6 +159,25 @@ btt_create_nsector(uint64_t media_bytes,
 								 : plan.nsector;
 }
 
+int
+btt_create_info(uint64_t media_bytes, const struct btt_create_options *options,
+    uint32_t index, uint64_t *ret_off, struct btt_info *ret_info,
+    struct btt_error *error)
+{
+	struct plan plan;
+	int r;
+
+	if ((r = make_plan(media_bytes, options, &plan, error)) < 0)
+		return r;
+	if (index >= plan.narena)
+		return btt_error_set(error, -ERANGE,
+		    "%" PRIu64 " bytes hold %u arena%s, none of number %u",
+		    media_bytes, plan.narena, plan.narena == 1 ? "" : "s",
+		    index);
+	*ret_off = plan_arena_off(&plan, index);
+	return plan_arena(&plan, index, ret_info);
+}
+
 /* A creation under way. */
 struct creation {
 	struct media *media;

@@ -25,6 +25,8 @@ static const struct ctl_command *const commands[] = {
 	&ctl_check,
 	&ctl_map,
 	&ctl_dump,
+	&ctl_read_infoblock,
+	&ctl_write_infoblock,
 };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 
@@ -54,7 +56,7 @@ print_help(FILE *file)
 	    "Make, look at and check sector devices in the format of the "
 	    "Linux kernel's BTT.\n\n");
 	for (i = 0; i < NCOMMAND; i++)
-		fprintf(file, "  %-10s %s\n", commands[i]->name,
+		fprintf(file, "  %-16s %s\n", commands[i]->name,
 		    commands[i]->summary);
 	fprintf(file, "\nbttctl COMMAND --help tells about one of them.\n");
 }

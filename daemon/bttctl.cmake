@@ -14,7 +14,11 @@ set(BTTCTL_SOURCES
   ctl_map.c
   ctl_option.c
   ctl_output.c
+  ctl_read_infoblock.c
+  ctl_write_infoblock.c
   infoblock.c
+  infoblock_file.c
+  infoblock_make.c
   interrupt.c
   json_stream.c
   label_list.c

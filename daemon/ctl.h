@@ -153,6 +153,8 @@ int ctl_fail(const char *path, int r, const struct btt_error *error);
 
 /* Print value as JSON in an array of one, the shape of all output (C.3). */
 void ctl_print_json(struct json_object *value);
+/* The same of an array, which it owns from now on. */
+void ctl_print_json_array(struct json_object *array);
 
 /* There is nothing that a command could do about it. */
 _Noreturn void ctl_die_of_memory(void);
@@ -174,5 +176,7 @@ void ctl_append(struct json_object *array, struct json_object *value);
 /* "1.1", "2.0"; the choices of --layout are the first ones of it. */
 const char *ctl_layout_name(enum btt_layout layout);
 bool ctl_uuid_is_null(const uint8_t uuid[BTT_UUID_BYTES]);
+/* Version 4.  Returns 0 or -EIO. */
+int ctl_random_uuid(uint8_t ret_uuid[BTT_UUID_BYTES]) BTT_MUST_CHECK;
 
 #endif

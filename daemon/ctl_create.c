@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <btt/format.h>
 #include <btt/media.h>
@@ -79,16 +78,6 @@ struct creation {
 	const char *nfree_reason; /* for people */
 };
 
-static int
-random_uuid(uint8_t ret_uuid[BTT_UUID_BYTES])
-{
-	if (getrandom(ret_uuid, BTT_UUID_BYTES, 0) != BTT_UUID_BYTES)
-		return -EIO;
-	ret_uuid[6] = (uint8_t)((ret_uuid[6] & 0x0f) | 0x40); /* version 4 */
-	ret_uuid[8] = (uint8_t)((ret_uuid[8] & 0x3f) | 0x80); /* variant 1 */
-	return 0;
-}
-
 /* Turn the command line into what the library is asked for. */
 static int
 prepare(struct creation *creation, struct btt_error *error)
@@ -116,7 +105,7 @@ prepare(struct creation *creation, struct btt_error *error)
 	create->layout = (enum btt_layout)options->layout.index;
 	memcpy(create->parent_uuid, options->parent_uuid.uuid, BTT_UUID_BYTES);
 	memcpy(create->uuid, options->uuid.uuid, BTT_UUID_BYTES);
-	if (!options->uuid.given && (r = random_uuid(create->uuid)) < 0)
+	if (!options->uuid.given && (r = ctl_random_uuid(create->uuid)) < 0)
 		return btt_error_set(error, r, "no random numbers");
 	if (options->uuid.given && ctl_uuid_is_null(create->uuid))
 		return btt_error_set(error, -EINVAL, "the uuid is null");

@@ -292,8 +292,7 @@ static_assert(sizeof(struct map_options) <= CTL_OPTIONS_MAX, "room");
 const struct ctl_command ctl_map = {
 	.name = "map",
 	.operands = "PATH [LBA ...]",
-	.summary = "Show where sectors lie on the medium, and what recovery "
-		   "will change",
+	.summary = "Show where sectors lie, and what recovery will change",
 	.options = options_table,
 	.options_bytes = sizeof(struct map_options),
 	.min_operands = 1,

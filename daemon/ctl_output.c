@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "ctl.h"
 #include "system_error.h"
@@ -37,6 +38,12 @@ ctl_print_json(struct json_object *value)
 
 	array = ctl_new_array();
 	ctl_append(array, value);
+	ctl_print_json_array(array);
+}
+
+void
+ctl_print_json_array(struct json_object *array)
+{
 	puts(json_object_to_json_string_ext(array,
 	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 		JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -125,4 +132,14 @@ ctl_uuid_is_null(const uint8_t uuid[BTT_UUID_BYTES])
 	static const uint8_t null[BTT_UUID_BYTES];
 
 	return memcmp(uuid, null, BTT_UUID_BYTES) == 0;
+}
+
+int
+ctl_random_uuid(uint8_t ret_uuid[BTT_UUID_BYTES])
+{
+	if (getrandom(ret_uuid, BTT_UUID_BYTES, 0) != BTT_UUID_BYTES)
+		return -EIO;
+	ret_uuid[6] = (uint8_t)((ret_uuid[6] & 0x0f) | 0x40); /* version 4 */
+	ret_uuid[8] = (uint8_t)((ret_uuid[8] & 0x3f) | 0x80); /* variant 1 */
+	return 0;
 }

@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <json-c/json.h>
 
@@ -60,5 +61,28 @@ struct json_object *infoblock_copies_json(
 /* The same with the arena around it. */
 struct json_object *infoblock_arena_json(
     const struct media *media, const struct btt_inspect_arena *arena);
+
+/* Called for each block; off is bytes from the start of the file. */
+typedef void infoblock_fn(void *arg, const struct btt_info_copy *copy);
+
+/*
+ * Info blocks in a file or stream, as read-infoblock and ndctl write them: at
+ * its start or behind one or two blocks of something else, and all that follow
+ * without a gap.  A file without any has none to call fn for.
+ * Returns: 0, or what read(2) says.
+ */
+int
+infoblock_each_in_stream(int fd, infoblock_fn *fn, void *arg) BTT_MUST_CHECK;
+
+/*
+ * Open a file for blocks as they are.  What is there is overwritten if
+ * may_overwrite is set, but never the medium itself.  NULL for path is
+ * standard output, if that is no terminal; NULL for media is no medium.
+ * Returns: 0; -EEXIST; -EINVAL for the medium itself and for a terminal; what
+ * open(2) says; with the reason.
+ */
+int infoblock_create_file(const char *path, bool may_overwrite,
+    const struct media *media, FILE **ret_file, struct btt_error *error)
+    BTT_MUST_CHECK;
 
 #endif

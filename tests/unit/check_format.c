@@ -154,6 +154,33 @@ START_TEST(create__refuses_what_it_cannot_make)
 }
 END_TEST
 
+/* What is written can be told before. */
+START_TEST(create_info__is_the_block_that_create_writes)
+{
+	struct btt_create_options options =
+	    image_options(variants[_i].layout, variants[_i].sector);
+	struct media_fake *fake = fake_new(IMAGE_BYTES + 3 * 4096 + 5);
+	uint8_t block[BTT_INFO_BYTES];
+	struct btt_error error = { "" };
+	struct btt_info info;
+	uint64_t off;
+
+	options.nfree = variants[_i].nfree;
+	image_create(fake, &options);
+	ck_assert_int_eq(
+	    btt_create_info(fake->media.size, &options, 0, &off, &info, &error),
+	    0);
+	btt_info_encode(&info, block);
+	ck_assert_mem_eq(fake->bytes + off, block, sizeof(block));
+	ck_assert_mem_eq(
+	    fake->bytes + off + info.info2off, block, sizeof(block));
+	ck_assert_int_eq(
+	    btt_create_info(fake->media.size, &options, 1, &off, &info, &error),
+	    -ERANGE);
+	media_close(&fake->media);
+}
+END_TEST
+
 /* The size that the refusal names is enough, and one byte less is not. */
 START_TEST(create__names_the_least_size)
 {
@@ -643,6 +670,8 @@ format_suite(void)
 	    tc, create__makes_what_check_finds_clean, 0, NELEM(variants));
 	tcase_add_loop_test(
 	    tc, create__on_zeroes_skips_only_what_is_zero, 0, NELEM(variants));
+	tcase_add_loop_test(tc, create_info__is_the_block_that_create_writes, 0,
+	    NELEM(variants));
 	tcase_add_test(tc, create__refuses_what_it_cannot_make);
 	tcase_add_test(tc, create__names_the_least_size);
 	tcase_add_test(tc, create__of_a_read_only_medium_is_erofs);

@@ -141,6 +141,15 @@ uint64_t btt_create_nsector(uint64_t media_bytes,
     const struct btt_create_options *options, struct btt_error *error);
 
 /*
+ * The info block that btt_create would write for arena number index, and where
+ * its primary copy would lie on the medium.  Errors: -ERANGE if there would be
+ * no such arena; else as btt_create.
+ */
+int btt_create_info(uint64_t media_bytes,
+    const struct btt_create_options *options, uint32_t index, uint64_t *ret_off,
+    struct btt_info *ret_info, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
  * Text form of a UUID, bytes in text order (1.10).  parse accepts 32 hex
  * digits with or without the four dashes; -EINVAL otherwise.
  */
