@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "raw.h"
+#include "live.h"
 
 /*
  * Lanes tried besides home before sleeping: control-plane.md B.4 measured
@@ -24,8 +24,8 @@ _Static_assert(LANE_SET_MAX <= UINT16_MAX, "a lane number is 16 bits");
 
 /* Keys: I immutable after creation, a atomic. */
 struct lane_set {
-	unsigned nlane;                 /* [I] */
-	const struct lock_class *class; /* [I] */
+	unsigned nlane;               /* [I] */
+	const struct lock_node *node; /* [I] */
 	/*
 	 * [I] How far apart the tries of a home lane are.  Coprime with nlane,
 	 * so that no lane is tried twice, and different for neighbouring
@@ -60,8 +60,8 @@ next_stride(unsigned stride, unsigned nlane)
 }
 
 int
-lane_set_new(
-    unsigned nlane, const struct lock_class *class, struct lane_set **ret_set)
+lane_set_new_at(unsigned nlane, const struct lock_class *class,
+    struct lane_set **ret_set, const char *here)
 {
 	struct lane_set *set;
 	size_t size = sizeof(*set) + nlane * sizeof(set->lane[0]);
@@ -73,12 +73,14 @@ lane_set_new(
 		return -ENOMEM;
 	memset(set, 0, size);
 	set->nlane = nlane;
-	set->class = class;
+	set->node = graph_node(class);
 	for (unsigned i = 0; i < nlane; i++) {
 		set->stride[i] = (uint16_t)stride;
 		stride = next_stride(stride, nlane);
-		mutex_init(&set->lane[i].mutex, class);
+		raw_init(&set->lane[i].mutex, set->node);
 	}
+	live_add(&(struct live_row){
+	    &set->lane[0].mutex, nlane, sizeof(set->lane[0]), here });
 	*ret_set = set;
 	return 0;
 }
@@ -96,11 +98,12 @@ lane_set_free(struct lane_set *set)
 		/* LK-10.  Its owner will come back to it: leak the set. */
 		held_report(held_self(),
 		    "destroy: lane %u of '%s' is held, taken at %s", i,
-		    set->class->name, raw_place(mutex));
+		    graph_class(set->node)->name, raw_place(mutex));
 		return;
 	}
+	live_remove(&set->lane[0].mutex);
 	for (unsigned i = 0; i < set->nlane; i++)
-		mutex_fini(&set->lane[i].mutex);
+		raw_fini(&set->lane[i].mutex);
 	free(set);
 }
 
@@ -108,6 +111,12 @@ unsigned
 lane_set_count(const struct lane_set *set)
 {
 	return set->nlane;
+}
+
+const void *
+lane_set_object(const struct lane_set *set)
+{
+	return &set->lane[0].mutex;
 }
 
 uint64_t
@@ -158,10 +167,10 @@ lane_span_enter_at(struct lane_set *set, unsigned home, struct lane_span *span,
 	unsigned lane = home % set->nlane;
 
 	/* One entry for the whole span, however it grows (LN-2, LN-5). */
-	held_check(self, set, set->class, here);
+	held_check(self, set, set->node, here);
 	if (!raw_trylock(&set->lane[lane].mutex, self, here))
 		lane = take_other(set, lane, self, here);
-	held_push(self, set, set->class, false, here);
+	held_push(self, set, set->node, false, here);
 	span->set = set;
 	span->nlane = 1;
 	span->lane[0] = (uint16_t)lane;
@@ -183,7 +192,7 @@ check_span(const struct lane_span *span, struct held_stack *self,
 
 	if (span->nlane == 0) {
 		held_report(self, "owner: span of '%s' %s at %s is not held",
-		    span->set->class->name, what, here);
+		    graph_class(span->set->node)->name, what, here);
 		return false;
 	}
 	for (unsigned i = 0; i < span->nlane; i++) {
@@ -193,8 +202,8 @@ check_span(const struct lane_span *span, struct held_stack *self,
 		held_report(self,
 		    "owner: lane %u of '%s' %s at %s by a stranger, "
 		    "taken at %s",
-		    span->lane[i], span->set->class->name, what, here,
-		    raw_seems_free(mutex) ? "nowhere" : raw_place(mutex));
+		    span->lane[i], graph_class(span->set->node)->name, what,
+		    here, raw_seems_free(mutex) ? "nowhere" : raw_place(mutex));
 		return false;
 	}
 	return true;
@@ -234,7 +243,7 @@ lane_span_leave_at(struct lane_span *span, const char *here)
 		return;
 	while (span->nlane > 0)
 		raw_unlock(&set->lane[span->lane[--span->nlane]].mutex);
-	(void)held_pop(self, set, set->class, here);
+	(void)held_pop(self, set);
 }
 
 bool

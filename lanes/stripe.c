@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "raw.h"
+#include "live.h"
 
 /* A lock on its own cache line, as a lane is (LN-12). */
 struct stripe {
@@ -19,13 +19,13 @@ _Static_assert(sizeof(struct stripe) % LANES_CACHE_LINE == 0,
 /* Nothing changes after creation but the locks themselves. */
 struct stripe_table {
 	uint32_t count;
-	const struct lock_class *class;
+	const struct lock_node *node;
 	_Alignas(LANES_CACHE_LINE) struct stripe stripe[];
 };
 
 int
-stripe_table_new(uint32_t count, const struct lock_class *class,
-    struct stripe_table **ret_table)
+stripe_table_new_at(uint32_t count, const struct lock_class *class,
+    struct stripe_table **ret_table, const char *here)
 {
 	struct stripe_table *table;
 	size_t size;
@@ -39,9 +39,11 @@ stripe_table_new(uint32_t count, const struct lock_class *class,
 		return -ENOMEM;
 	memset(table, 0, size);
 	table->count = count;
-	table->class = class;
+	table->node = graph_node(class);
 	for (uint32_t i = 0; i < count; i++)
-		mutex_init(&table->stripe[i].mutex, class);
+		raw_init(&table->stripe[i].mutex, table->node);
+	live_add(&(struct live_row){
+	    &table->stripe[0].mutex, count, sizeof(table->stripe[0]), here });
 	*ret_table = table;
 	return 0;
 }
@@ -59,11 +61,12 @@ stripe_table_free(struct stripe_table *table)
 		/* LK-10.  Its owner will come back to it: leak the table. */
 		held_report(held_self(),
 		    "destroy: stripe %u of '%s' is held, taken at %s", i,
-		    table->class->name, raw_place(mutex));
+		    graph_class(table->node)->name, raw_place(mutex));
 		return;
 	}
+	live_remove(&table->stripe[0].mutex);
 	for (uint32_t i = 0; i < table->count; i++)
-		mutex_fini(&table->stripe[i].mutex);
+		raw_fini(&table->stripe[i].mutex);
 	free(table);
 }
 
@@ -100,10 +103,10 @@ stripe_lock_at(struct stripe_table *table, uint64_t first, uint64_t last,
 	}
 	assert(range->nstripe <= STRIPE_RANGE_MAX);
 
-	held_check(self, table, table->class, here);
+	held_check(self, table, table->node, here);
 	for (uint32_t k = 0; k < range->nstripe; k++)
 		raw_lock_part(range_mutex(range, k), self, here);
-	held_push(self, table, table->class, false, here);
+	held_push(self, table, table->node, false, here);
 }
 
 /* Is the range ours?  Reports if not (LK-5). */
@@ -116,7 +119,7 @@ check_range(
 	if (range->nstripe == 0) {
 		held_report(self,
 		    "owner: range of '%s' unlocked at %s is not held",
-		    range->table->class->name, here);
+		    graph_class(range->table->node)->name, here);
 		return false;
 	}
 	for (uint32_t k = 0; k < range->nstripe; k++) {
@@ -126,7 +129,7 @@ check_range(
 		held_report(self,
 		    "owner: range of '%s' unlocked at %s by a stranger, "
 		    "taken at %s",
-		    range->table->class->name, here,
+		    graph_class(range->table->node)->name, here,
 		    raw_seems_free(mutex) ? "nowhere" : raw_place(mutex));
 		return false;
 	}
@@ -144,7 +147,7 @@ stripe_unlock_at(struct stripe_range *range, const char *here)
 	for (uint32_t k = range->nstripe; k-- > 0;)
 		raw_unlock(range_mutex(range, k));
 	range->nstripe = 0;
-	(void)held_pop(self, table, table->class, here);
+	(void)held_pop(self, table);
 }
 
 bool

@@ -4,28 +4,36 @@
 #include <assert.h>
 #include <time.h>
 
-#include "raw.h"
+#include "live.h"
 
 void
-mutex_init(struct mutex *mutex, const struct lock_class *class)
+mutex_init_at(
+    struct mutex *mutex, const struct lock_class *class, const char *here)
 {
+	struct live_row row = { mutex, 1, sizeof(*mutex), here };
+
 	assert(class != NULL && class->name != NULL);
-	raw_must("pthread_mutex_init", pthread_mutex_init(&mutex->os, NULL));
-	mutex->class = class;
-	atomic_init(&mutex->owner, 0);
-	atomic_init(&mutex->place, NULL);
+	raw_init(mutex, graph_node(class));
+	live_add(&row);
 }
 
 void
 mutex_fini_at(struct mutex *mutex, const char *here)
 {
-	if (!raw_seems_free(mutex)) { /* LK-10 */
-		held_report(held_self(),
-		    "destroy: '%s' at %s, but it is held, taken at %s",
-		    mutex->class->name, here, raw_place(mutex));
+	struct held_stack *self = held_self();
+
+	if (mutex->node == &graph_gone) {
+		held_report(self, "destroy: at %s for the second time", here);
 		return;
 	}
-	raw_must("pthread_mutex_destroy", pthread_mutex_destroy(&mutex->os));
+	if (!raw_seems_free(mutex)) { /* LK-10 */
+		held_report(self,
+		    "destroy: '%s' at %s, but it is held, taken at %s",
+		    raw_name(mutex), here, raw_place(mutex));
+		return;
+	}
+	live_remove(mutex);
+	raw_fini(mutex);
 }
 
 /* The rules are broken, or this is the thread's first lock. */
@@ -36,10 +44,10 @@ lock_slow(struct mutex *mutex, struct held_stack *self, const char *here)
 	bool is_second = raw_is_mine(mutex, self) &&
 	    (held_find(self, mutex) != NULL || self->nunrecorded > 0);
 
-	held_check(self, mutex, mutex->class, here);
+	held_check(self, mutex, mutex->node, here);
 	if (!is_second)
 		raw_lock(mutex, self, here);
-	held_push(self, mutex, mutex->class, is_second, here);
+	held_push(self, mutex, mutex->node, is_second, here);
 }
 
 NO_TSA void
@@ -47,13 +55,12 @@ mutex_lock_at(struct mutex *mutex, const char *here)
 {
 	struct held_stack *self = held_self();
 
-	if (!held_may_wait(self, mutex->class)) {
+	if (!held_may_wait(self, mutex->node)) {
 		lock_slow(mutex, self, here);
 		return;
 	}
-	held_event(self, HELD_LOCKING, mutex->class, here);
 	raw_lock(mutex, self, here);
-	held_push(self, mutex, mutex->class, false, here);
+	held_push(self, mutex, mutex->node, false, here);
 }
 
 NO_TSA bool
@@ -64,14 +71,17 @@ mutex_trylock_at(struct mutex *mutex, const char *here)
 	if (raw_is_mine(mutex, self)) { /* LK-3 */
 		held_report(self,
 		    "recursion: '%s' tried at %s, by us already at %s",
-		    mutex->class->name, here, raw_place(mutex));
+		    raw_name(mutex), here, raw_place(mutex));
 		return false;
 	}
-	if (!held_may_try(self))
-		held_check_slow(self, mutex, mutex->class, false, here);
+	if (!held_may_try(self, mutex->node)) {
+		held_check_slow(self, mutex, mutex->node, false, here);
+		if (mutex->node == &graph_gone)
+			return false;
+	}
 	if (!raw_trylock(mutex, self, here))
 		return false;
-	held_push(self, mutex, mutex->class, false, here);
+	held_push(self, mutex, mutex->node, false, here);
 	return true;
 }
 
@@ -84,11 +94,11 @@ check_owner(const struct mutex *mutex, struct held_stack *self,
 		return true;
 	if (raw_seems_free(mutex))
 		held_report(self, "owner: '%s' %s at %s, but nobody holds it",
-		    mutex->class->name, what, here);
+		    raw_name(mutex), what, here);
 	else
 		held_report(self,
 		    "owner: '%s' %s at %s by a stranger, taken at %s",
-		    mutex->class->name, what, here, raw_place(mutex));
+		    raw_name(mutex), what, here, raw_place(mutex));
 	return false;
 }
 
@@ -97,8 +107,7 @@ mutex_unlock_at(struct mutex *mutex, const char *here)
 {
 	struct held_stack *self = held_self();
 
-	if (check_owner(mutex, self, "released", here) &&
-	    held_pop(self, mutex, mutex->class, here))
+	if (check_owner(mutex, self, "released", here) && held_pop(self, mutex))
 		raw_unlock(mutex);
 }
 
@@ -138,13 +147,15 @@ check_wait(struct mutex *mutex, struct held_stack *self, const char *here)
 	if (!check_owner(mutex, self, "waited with", here))
 		return false;
 	for (unsigned i = self->nlock; i-- > 0 && other == NULL;)
-		if (self->lock[i].object != mutex || self->lock[i].is_second)
+		if ((self->lock[i].object != mutex &&
+			!held_is_idle(&self->lock[i])) ||
+		    self->lock[i].is_second)
 			other = &self->lock[i];
 	if (other != NULL)
 		held_report(self,
 		    "wait: on '%s' at %s with '%s' held, taken at %s",
-		    mutex->class->name, here, other->class->name, other->place);
-	held_event(self, HELD_WAITING, mutex->class, here);
+		    raw_name(mutex), here, held_class(other)->name,
+		    other->place);
 	return true;
 }
 

@@ -1,12 +1,15 @@
 # The locks, and the validator that watches their use.
 bttfs_unit_test(sync)
 bttfs_unit_test(held)
+bttfs_unit_test(graph)
+bttfs_unit_test(idle)
+bttfs_unit_test(watch)
 bttfs_unit_test(points)
 bttfs_unit_test(lane)
 bttfs_unit_test(lane_owner)
 bttfs_unit_test(stripe)
 # These look beneath the public header, at the held stack itself.
-foreach(program check_held check_points)
+foreach(program check_held check_graph check_idle check_points check_watch)
   target_include_directories(${program} PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/../lanes)
 endforeach()

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <lanes/idle.h>
 #include <lanes/lane.h>
 #include <lanes/stripe.h>
 
@@ -22,15 +23,20 @@
 #define NPAIR 1000000
 
 static const struct lock_class dev_class = { "dev", 20, LOCK_MAY_SLEEP };
+static const struct lock_class registry_class = { "registry", 30, 0 };
 static const struct lock_class lane_class = { "lane", 40, LOCK_MAY_SLEEP };
 static const struct lock_class map_class = { "map", 60, 0 };
+static const struct lock_class idle_class = { "idle", 0, LOCK_IDLE };
 
 /* All that one thread locks; no two threads share a line. */
 struct own {
 	_Alignas(128) pthread_mutex_t plain;
+	_Alignas(128) pthread_mutex_t checking;
 	_Alignas(128) struct mutex outer;
+	_Alignas(128) struct mutex middle;
 	_Alignas(128) struct mutex mutex;
-	_Alignas(128) unsigned index;
+	_Alignas(128) struct idle idle;
+	unsigned index;
 	double ns;
 	void (*row)(struct own *own);
 };
@@ -50,6 +56,15 @@ run_plain(struct own *mine)
 }
 
 static void
+run_error_checking(struct own *mine)
+{
+	for (unsigned i = 0; i < NPAIR; i++) {
+		pthread_mutex_lock(&mine->checking);
+		pthread_mutex_unlock(&mine->checking);
+	}
+}
+
+static void
 run_mutex(struct own *mine)
 {
 	for (unsigned i = 0; i < NPAIR; i++) {
@@ -64,6 +79,25 @@ run_nested(struct own *mine)
 	mutex_lock(&mine->outer);
 	run_mutex(mine);
 	mutex_unlock(&mine->outer);
+}
+
+static void
+run_deep(struct own *mine)
+{
+	mutex_lock(&mine->outer);
+	mutex_lock(&mine->middle);
+	run_mutex(mine);
+	mutex_unlock(&mine->middle);
+	mutex_unlock(&mine->outer);
+}
+
+static void
+run_idle(struct own *mine)
+{
+	for (unsigned i = 0; i < NPAIR; i++) {
+		idle_enter(&mine->idle);
+		idle_leave(&mine->idle);
+	}
 }
 
 static void
@@ -154,21 +188,30 @@ main(void)
 		void (*row)(struct own *own);
 	} rows[] = {
 		{ "plain pthread mutex", run_plain },
+		{ "the same, error checking", run_error_checking },
 		{ "mutex", run_mutex },
 		{ "mutex under another", run_nested },
+		{ "mutex under two others", run_deep },
 		{ "mutex, trylock", run_trylock },
 		{ "span of one lane", run_lane },
 		{ "range of one stripe", run_stripe },
+		{ "counted work", run_idle },
 	};
 	enum {
 		NROW = sizeof(rows) / sizeof(rows[0])
 	};
 	static double ns[NROW][2][NREPEAT];
+	pthread_mutexattr_t checking;
 
+	pthread_mutexattr_init(&checking);
+	pthread_mutexattr_settype(&checking, PTHREAD_MUTEX_ERRORCHECK);
 	pthread_barrier_init(&start, NULL, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		pthread_mutex_init(&own[i].plain, NULL);
+		pthread_mutex_init(&own[i].checking, &checking);
 		mutex_init(&own[i].outer, &dev_class);
+		mutex_init(&own[i].middle, &registry_class);
+		idle_init(&own[i].idle, &idle_class);
 		mutex_init(&own[i].mutex, &lane_class);
 		own[i].index = i;
 	}
@@ -182,11 +225,11 @@ main(void)
 				ns[r][n][k] = measure(rows[r].row, n + 1);
 
 	printf(
-	    "%-22s %12s %12s\n", "ns a pair, median", "1 thread", "2 threads");
+	    "%-24s %12s %12s\n", "ns a pair, median", "1 thread", "2 threads");
 	for (unsigned r = 0; r < NROW; r++) {
 		for (unsigned n = 0; n < 2; n++)
 			qsort(ns[r][n], NREPEAT, sizeof(double), compare);
-		printf("%-22s %12.1f %12.1f\n", rows[r].name,
+		printf("%-24s %12.1f %12.1f\n", rows[r].name,
 		    ns[r][0][NREPEAT / 2], ns[r][1][NREPEAT / 2]);
 	}
 	stripe_table_free(stripes);

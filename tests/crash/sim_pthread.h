@@ -8,7 +8,9 @@
  * a thread, becomes one a coroutine.  Everything above is the product's code.
  */
 #include <pthread.h>
+#include <unistd.h>
 
+#define gettid sim_gettid
 #define pthread_mutex_init sim_mutex_init
 #define pthread_mutex_destroy sim_mutex_destroy
 #define pthread_mutex_lock sim_mutex_lock
@@ -21,6 +23,7 @@
 #define pthread_cond_signal sim_cond_signal
 #define pthread_cond_broadcast sim_cond_broadcast
 
+pid_t sim_gettid(void);
 int sim_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
 int sim_mutex_destroy(pthread_mutex_t *mutex);
 int sim_mutex_lock(pthread_mutex_t *mutex);

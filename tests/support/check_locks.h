@@ -19,7 +19,7 @@
 /* Reports caught in one thread. */
 struct caught {
 	unsigned count;
-	char last[2048];
+	char last[4096];
 };
 
 static inline void

@@ -478,7 +478,7 @@ START_TEST(lane_span_enter__of_another_set_is_reported)
 
 	lane_span_enter_at(set, 1, &span, "A");
 	lane_span_enter_at(other, 1, &second, "B");
-	ck_assert_reported(&caught, "rank: 'lane' (rank 40) locked at B");
+	ck_assert_reported(&caught, "class: 'lane' locked at B");
 	lane_span_leave(&second);
 	lane_span_leave(&span);
 	lane_set_free(other);

@@ -99,7 +99,7 @@ never_lock(void *arg)
 	(void)arg;
 	sync_assert_none_held("A");
 	sync_may_sleep("A");
-	return held_self()->limit == 0 ? &dev : NULL;
+	return held_self()->unheld == 0 ? &dev : NULL;
 }
 
 static void *
@@ -108,7 +108,7 @@ lock_once(void *arg)
 	(void)arg;
 	mutex_lock(&dev);
 	mutex_unlock(&dev);
-	return held_self()->limit == SYNC_HELD_MAX ? &dev : NULL;
+	return held_self()->unheld == HELD_NOTHING ? &dev : NULL;
 }
 
 /* The first lock registers the end of the thread, nothing else does. */
@@ -291,7 +291,8 @@ START_TEST(cond_wait__owns_the_mutex_again_from_there)
 	ck_assert(!mutex_is_free(&dev));
 	ck_assert_quiet(&caught);
 	mutex_lock_at(&dev2, "C");
-	ck_assert_reported(&caught, "after 'dev' (rank 20) taken at B");
+	ck_assert_reported(
+	    &caught, "with another of its class held, taken at B");
 	mutex_unlock(&dev2);
 	mutex_unlock(&dev);
 	cond_fini(&cond);
@@ -308,7 +309,6 @@ START_TEST(mutex_fini__of_a_held_one_is_reported_and_refused)
 	    &caught, "destroy: 'dev' at B, but it is held, taken at A");
 	mutex_assert_held(&dev);
 	mutex_unlock(&dev);
-	mutex_fini(&dev);
 }
 END_TEST
 

@@ -18,6 +18,8 @@
 #define ACQUIRES(...) LANES_TSA(acquire_capability(__VA_ARGS__))
 #define TRY_ACQUIRES(...) LANES_TSA(try_acquire_capability(__VA_ARGS__))
 #define RELEASES(...) LANES_TSA(release_capability(__VA_ARGS__))
+#define ACQUIRES_SHARED(...) LANES_TSA(acquire_shared_capability(__VA_ARGS__))
+#define RELEASES_SHARED(...) LANES_TSA(release_shared_capability(__VA_ARGS__))
 #define REQUIRES(...) LANES_TSA(requires_capability(__VA_ARGS__))
 #define EXCLUDES(...) LANES_TSA(locks_excluded(__VA_ARGS__))
 /* For the bodies of lock wrappers only: they are the lock. */

@@ -40,15 +40,19 @@ struct CAPABILITY("lane span") lane_span {
 	uint16_t lane[LANE_SPAN_MAX]; /* numbers, in the order of taking */
 };
 
+#define lane_set_new(nlane, class, ret_set) \
+	lane_set_new_at((nlane), (class), (ret_set), SYNC_HERE)
 /*
- * class is that of every lane and must outlive the set.
+ * class is that of every lane.
  * Returns: 0; -EINVAL for nlane 0 or above LANE_SET_MAX (LN-4); -ENOMEM.
  */
-int lane_set_new(unsigned nlane, const struct lock_class *class,
-    struct lane_set **ret_set) LANES_MUST_CHECK;
+int lane_set_new_at(unsigned nlane, const struct lock_class *class,
+    struct lane_set **ret_set, const char *here) LANES_MUST_CHECK;
 /* No lane may be held.  NULL is fine. */
 void lane_set_free(struct lane_set *set);
 unsigned lane_set_count(const struct lane_set *set);
+/* What stands for the set in a struct sync_stall (watch.h). */
+const void *lane_set_object(const struct lane_set *set);
 /* How often a caller found home and neighbours taken and slept. */
 uint64_t lane_set_waits(const struct lane_set *set);
 

@@ -27,12 +27,11 @@ struct CAPABILITY("stripe range") stripe_range {
 	uint32_t nstripe; /* locks held, at most the count of the table */
 };
 
-/*
- * Returns: 0; -EINVAL for a count of 0; -ENOMEM.  class must outlive the
- * table.
- */
-int stripe_table_new(uint32_t count, const struct lock_class *class,
-    struct stripe_table **ret_table) LANES_MUST_CHECK;
+#define stripe_table_new(count, class, ret_table) \
+	stripe_table_new_at((count), (class), (ret_table), SYNC_HERE)
+/* Returns: 0; -EINVAL for a count of 0; -ENOMEM. */
+int stripe_table_new_at(uint32_t count, const struct lock_class *class,
+    struct stripe_table **ret_table, const char *here) LANES_MUST_CHECK;
 void stripe_table_free(struct stripe_table *table);
 
 #define stripe_lock(table, first, last, range) \
