@@ -18,9 +18,11 @@
 #include "map.h"
 #include "overlay.h"
 
-const struct lock_class btt_lane_class = { "lane", 40, LOCK_MAY_SLEEP };
+const struct lock_class btt_lane_class = { "lane", 40,
+	LOCK_MAY_SLEEP | LOCK_WATCHED };
 const struct lock_class btt_map_class = { "map", 60, LOCK_MAY_SLEEP };
-const struct lock_class btt_error_class = { "arena-error", 65, LOCK_MAY_SLEEP };
+const struct lock_class btt_error_class = { "arena-error", 65,
+	LOCK_MAY_SLEEP | LOCK_WATCHED };
 const struct lock_class btt_group_class = { "group", 75, LOCK_LEAF };
 
 /* More map locks than this only cost memory. */

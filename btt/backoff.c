@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <time.h>
 
+#include <lanes/sync.h>
+
 #include "hook.h"
 
 #define SPIN_STEPS 64u
@@ -43,7 +45,7 @@ backoff_wait(struct backoff *backoff)
 		struct timespec delay = { .tv_nsec = ns };
 
 		/* Waking early from a signal only means to look again. */
-		(void)nanosleep(&delay, NULL);
+		(void)SYNC_SLEEPS(nanosleep(&delay, NULL));
 	}
 #endif
 }

@@ -196,6 +196,7 @@ destroy(struct btt *btt)
 	group_close(btt);
 	for (uint32_t i = 0; i < btt->narena; i++)
 		arena_close(&btt->arena[i]);
+	sync_assert_no_lock_in(btt->arena, btt->narena * sizeof(*btt->arena));
 	free(btt->arena);
 	lane_set_free(btt->lanes);
 	free(btt->lane_stats);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lanes/sync.h>
+
 #include "media_impl.h"
 
 /*
@@ -200,7 +202,7 @@ settle(const struct media_backing *backing, const char *path,
 		return btt_error_set(error, -EINVAL, "is empty");
 	if (backing->read_only)
 		return 0;
-	if (fsync(backing->fd) < 0) {
+	if (SYNC_SLEEPS(fsync(backing->fd)) < 0) {
 		r = -errno;
 		return media_system_error(
 		    error, r, "what was written to it before cannot be synced");

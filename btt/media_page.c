@@ -40,7 +40,7 @@ static const uint8_t zero_page[ZERO_BYTES];
 
 /* Below every lock that is held over a fence; see the ranks in arena.c. */
 static const struct lock_class sync_class = { "media-sync", 78,
-	LOCK_MAY_SLEEP | LOCK_LEAF };
+	LOCK_MAY_SLEEP | LOCK_LEAF | LOCK_WATCHED };
 
 /* Keys: I immutable after open. */
 struct media_page {
@@ -64,7 +64,7 @@ write_fully(int fd, const void *src, size_t len, uint64_t off)
 	ssize_t n;
 
 	while (len > 0) {
-		n = pwrite(fd, from, len, (off_t)off);
+		n = SYNC_SLEEPS(pwrite(fd, from, len, (off_t)off));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -103,7 +103,7 @@ write_zeroes(int fd, size_t len, uint64_t off)
 		iov[n].iov_base = (void *)(uintptr_t)zero_page;
 		iov[n].iov_len = part;
 	}
-	return pwritev(fd, iov, n, (off_t)off);
+	return SYNC_SLEEPS(pwritev(fd, iov, n, (off_t)off));
 }
 
 static int
@@ -232,7 +232,8 @@ sync_once(struct media_page *page)
 	int r;
 
 	do {
-		r = fdatasync(page->file.backing.fd) < 0 ? -errno : 0;
+		r = SYNC_SLEEPS(fdatasync(page->file.backing.fd)) < 0 ? -errno
+								      : 0;
 	} while (r == -EINTR);
 	return r < 0 ? r : check_whole(page);
 }

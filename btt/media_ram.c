@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <lanes/sync.h>
+
 #include "media_impl.h"
 
 struct media_ram {
@@ -78,6 +80,8 @@ ram_flush(struct media *media, uint64_t off, size_t len)
 static int
 ram_fence(struct media *media)
 {
+	/* It does not, but that of a disk will (LK-7). */
+	sync_may_sleep(SYNC_HERE);
 	return media_failed(media);
 }
 

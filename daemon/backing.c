@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <btt/format.h>
+#include <lanes/sync.h>
 
 #include "backing.h"
 #include "interrupt.h"
@@ -93,10 +94,10 @@ zero_write(int fd, uint64_t off, uint64_t len)
 	ssize_t n;
 
 	for (done = 0; done < len; done += (uint64_t)n) {
-		n = pwrite(fd, zeroes,
+		n = SYNC_SLEEPS(pwrite(fd, zeroes,
 		    len - done < sizeof(zeroes) ? (size_t)(len - done)
 						: sizeof(zeroes),
-		    (off_t)(off + done));
+		    (off_t)(off + done)));
 		if (n < 0)
 			return -errno;
 		if (n == 0)
@@ -200,7 +201,7 @@ wipe(const struct backing *backing)
 		if (middle == backing->size)
 			break;
 	}
-	return fdatasync(backing->fd) < 0 ? -errno : 0;
+	return SYNC_SLEEPS(fdatasync(backing->fd)) < 0 ? -errno : 0;
 }
 
 /* Is there room for the bytes that are not allocated yet? */
@@ -335,7 +336,7 @@ backing_make_zero(struct backing *backing, uint64_t size,
 	 * The zeroes must be durable before a BTT is: sectors never written
 	 * show what lies in their block, and that must not be old data.
 	 */
-	if (fsync(backing->fd) < 0)
+	if (SYNC_SLEEPS(fsync(backing->fd)) < 0)
 		return btt_error_set(
 		    error, -errno, "%s", system_error_text(-errno));
 	return 0;
@@ -470,7 +471,7 @@ sync_directory(const char *path)
 	if (fd < 0)
 		return -errno;
 	/* Not all file systems can sync directories; EINVAL says so. */
-	if (fsync(fd) < 0 && errno != EINVAL)
+	if (SYNC_SLEEPS(fsync(fd)) < 0 && errno != EINVAL)
 		r = -errno;
 	close(fd);
 	return r;

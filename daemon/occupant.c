@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <btt/format.h>
+#include <lanes/sync.h>
 
 #include "occupant.h"
 #include "size.h"
@@ -138,9 +139,11 @@ find_bytes(int fd, uint64_t off, size_t len, uint8_t *buffer, bool *ret_found,
 {
 	size_t i, got;
 	ssize_t n;
+	off_t at;
 
 	for (got = 0; got < len; got += (size_t)n) {
-		n = pread(fd, buffer + got, len - got, (off_t)(off + got));
+		at = (off_t)(off + got);
+		n = SYNC_SLEEPS(pread(fd, buffer + got, len - got, at));
 		if (n < 0)
 			return btt_error_set(error, -errno,
 			    "cannot read it at %ju: %s", (uintmax_t)(off + got),

@@ -39,7 +39,7 @@ worker_main(void *arg)
 
 	n = 0;
 	while (n >= 0 && !atomic_load(&session->stopping)) {
-		sync_assert_none_held(SYNC_HERE);
+		sync_assert_at_rest(SYNC_HERE);
 		if ((n = worker_receive(worker)) > 0)
 			worker_serve(worker, (size_t)n);
 	}

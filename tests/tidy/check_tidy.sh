@@ -97,6 +97,12 @@ in_code '(btt|daemon|tests)/[^:]*' \
 	grep -v '^tests/bench/' |
 	report locks 'a lock that the validator cannot see; see lanes/sync.h'
 
+# Whoever may sleep in the system says so, and the validator looks what is held.
+in_code '(btt|daemon)/[^:]*' \
+	'\<(pread|pwrite|preadv|pwritev|fsync|fdatasync|msync|nanosleep) *\(' |
+	grep -v 'SYNC_SLEEPS(' |
+	report locks 'a sleep that the validator cannot see: use SYNC_SLEEPS()'
+
 # Layers: lanes < btt < daemon, and what lies outside behind one file.
 include='# *include *'
 in_code 'lanes/[^:]*' "$include<" |

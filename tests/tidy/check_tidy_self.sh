@@ -69,6 +69,8 @@ expect_line btt/good.c 'int f(void) { return pthread_mutex_lock(0); }' locks
 expect_line daemon/good.c 'int f(void) { return pthread_cond_wait (0, 0); }' locks
 expect_line tests/unit/check_good.c 'pthread_rwlock_wrlock(0);' locks
 expect_line daemon/good.c 'void *m = PTHREAD_MUTEX_INITIALIZER;' locks
+expect_line btt/good.c 'int f(void) { return fdatasync(1); }' locks
+expect_line daemon/good.c 'int f(void) { return !pread (1, 0, 0, 0); }' locks
 expect_line lanes/good.c '#include <btt/btt.h>' layers
 expect_line lanes/good.c '#include <bsd/string.h>' layers
 expect_line btt/good.c '#include <json-c/json.h>' layers
@@ -102,6 +104,7 @@ expect 'a long file' '^btt/good.c:[0-9]+: length: '
 plant
 echo '#include <fuse_lowlevel.h>' | cat daemon/good.c - >daemon/fs_io.c
 echo 'int f(void) { return pthread_mutex_lock(0); }' >>lanes/good.c
+echo 'int f(void) { return SYNC_SLEEPS(fdatasync(1)); }' >>btt/good.c
 echo '#include <libpmem2.h>' | cat btt/good.c - >btt/media_pmem2.c
 { cat tests/unit/check_good.c; echo 'pthread_mutex_lock(0);'; } \
 	>tests/bench/bench.c
