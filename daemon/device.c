@@ -111,6 +111,7 @@ destroy(struct device *device)
 	free(device->namespace);
 	free(device->name);
 	free(device->path);
+	sync_assert_no_lock_in(device, sizeof(*device));
 	free(device);
 }
 

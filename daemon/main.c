@@ -5,7 +5,7 @@
  *
  * Threads: this one, which takes the signals and talks to people; the session's
  * workers, which take the requests; the manager's, which do what may take long;
- * and the caretaker.
+ * the caretaker; and the watch over locks.
  */
 #include <sys/signalfd.h>
 
@@ -25,6 +25,7 @@
 
 #include "caretaker.h"
 #include "fs.h"
+#include "lock_watch.h"
 #include "log.h"
 #include "manager.h"
 #include "mount.h"
@@ -60,6 +61,7 @@ struct daemon {
 	struct log log;
 	struct process_start start;
 	struct process_guards guards;
+	struct lock_watch *lock_watch;
 	unsigned nworker;
 	struct manager *manager;
 	struct device *device; /* the one of the command line */
@@ -457,6 +459,7 @@ shut_down(struct daemon *daemon)
 	if (r2 == -EINTR)
 		leave_at_once(daemon);
 	manager_free(daemon->manager);
+	lock_watch_stop(daemon->lock_watch);
 	if (daemon->signal_fd >= 0)
 		(void)close(daemon->signal_fd);
 	return r < 0 ? r : r2;
@@ -473,6 +476,10 @@ start(struct daemon *daemon)
 		return fail(daemon, "SIGBUS", r, NULL);
 	if ((r = media_scrub_environment()) < 0)
 		return fail(daemon, "environment", r, NULL);
+	r = lock_watch_start(
+	    &daemon->log, LOCK_WATCH_STALL_MS, &daemon->lock_watch);
+	if (r < 0)
+		return fail(daemon, "lock watch", r, NULL);
 	if ((r = open_device(daemon)) < 0)
 		return r;
 	if ((r = mount_and_serve(daemon)) < 0)

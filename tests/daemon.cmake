@@ -1,5 +1,6 @@
 # The daemon's own modules.
 bttfs_unit_test(options LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
+bttfs_unit_test(lock_watch LIBS bttfs_devices)
 bttfs_unit_test(manager LIBS bttfs_devices)
 bttfs_unit_test(manager_many LIBS bttfs_devices)
