@@ -64,7 +64,7 @@ manager_sleep_ms(unsigned ms)
 	};
 
 	sync_assert_none_held(SYNC_HERE);
-	(void)nanosleep(&time, NULL); /* shorter is fine */
+	(void)SYNC_SLEEPS(nanosleep(&time, NULL)); /* shorter is fine */
 }
 
 void
