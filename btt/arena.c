@@ -129,13 +129,31 @@ check_free_blocks(const struct arena *arena, struct btt_error *error)
 struct recover_job {
 	struct arena *arena;
 	const struct flog_entry *newest; /* nfree of them */
+	struct overlay_pair *ahead;      /* what the map will say */
 };
 
+/* The map entry as the pairs before this one leave it. */
+static uint32_t
+read_ahead(const struct recover_job *job, uint32_t premap)
+{
+	uint32_t entry;
+
+	if (overlay_find(&job->ahead->table[0], premap, &entry))
+		return entry;
+	return map_read_media(job->arena, premap);
+}
+
+/*
+ * In the order of the pairs, as the kernel does it: two of them may be about
+ * one sector, and then the second one goes on where the first one ended.  No
+ * crash leaves that behind (I4), but a medium can say anything.
+ */
 static int
 find_pending(void *arg)
 {
 	struct recover_job *job = arg;
 	struct arena *arena = job->arena;
+	uint32_t owner;
 
 	for (uint32_t i = 0; i < arena->nfree; i++) {
 		const struct flog_entry *entry = &job->newest[i];
@@ -145,13 +163,14 @@ find_pending(void *arg)
 
 		if (old_block == new_block)
 			continue;
-		now = map_entry_block(
-		    map_read_media(arena, entry->lba), entry->lba);
+		now = map_entry_block(read_ahead(job, entry->lba), entry->lba);
 		if (now != old_block && !MUTANT(63))
 			continue;
 		arena->pending[arena->npending].premap = entry->lba;
 		arena->pending[arena->npending].entry =
 		    MUTATE(64, MAP_NORMAL, 0) | new_block;
+		(void)overlay_set(&job->ahead->table[0], entry->lba,
+		    arena->pending[arena->npending].entry, i, &owner);
 		arena->npending++;
 	}
 	return 0;
@@ -170,6 +189,8 @@ arena_load_log(struct arena *arena, struct btt_error *error)
 	newest = calloc(arena->nfree, sizeof(*newest));
 	arena->pending = calloc(arena->nfree, sizeof(*arena->pending));
 	if (log.log == NULL || newest == NULL || arena->pending == NULL)
+		goto out;
+	if ((r = overlay_pair_new(arena->nfree, &job.ahead)) < 0)
 		goto out;
 	if ((r = media_try(copy_log, &log)) < 0)
 		goto out;
@@ -193,6 +214,7 @@ arena_load_log(struct arena *arena, struct btt_error *error)
 	job.newest = newest;
 	r = media_try(find_pending, &job);
 out:
+	overlay_pair_free(job.ahead);
 	free(newest);
 	free(log.log);
 	return r;
