@@ -53,5 +53,6 @@ if(BTTFS_COVERAGE)
 endif()
 
 if(BTTFS_FUZZ)
-  target_compile_options(bttfs_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(bttfs_flags INTERFACE -fsanitize=fuzzer-no-link
+    -fsanitize-coverage-ignorelist=${PROJECT_SOURCE_DIR}/tests/fuzz/coverage.ignore)
 endif()

@@ -106,6 +106,8 @@ reference_recover(const uint8_t *map, uint32_t nlba, const uint8_t *log,
 		old_block = get32(slot[n] + 4) & BLOCK_BITS;
 		new_block = get32(slot[n] + 8) & BLOCK_BITS;
 		ret->free[lane] = old_block;
+		ret->lba[lane] = lba;
+		ret->new_block[lane] = new_block;
 		if (old_block == new_block)
 			continue;
 		if (lba >= nlba) {

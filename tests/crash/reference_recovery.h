@@ -9,13 +9,19 @@
  */
 #include <stdint.h>
 
+/* Room for what the explorer has; tests/fuzz has more. */
+#ifndef REFERENCE_LBAS
 #define REFERENCE_LBAS 64
 #define REFERENCE_LANES 64
+#endif
 
 struct reference {
 	uint32_t map[REFERENCE_LBAS];   /* raw entries after recovery */
 	uint32_t free[REFERENCE_LANES]; /* block of each lane, 30 bits */
-	const char *error;              /* it would not attach, and why */
+	/* The newest entry of each lane: its sector, and the block it got. */
+	uint32_t lba[REFERENCE_LANES];
+	uint32_t new_block[REFERENCE_LANES];
+	const char *error; /* it would not attach, and why */
 };
 
 /*

@@ -14,8 +14,8 @@
 #include <btt/error.h>
 #include <btt/media.h>
 
-#ifdef BTT_TEST_HOOKS
-/* tests/crash: an arena that is opened millions of times must be small. */
+#if defined(BTT_TEST_HOOKS) || defined(BTT_SMALL_ARENAS)
+/* tests/crash, tests/fuzz: what is opened millions of times must be small. */
 #define BTT_ARENA_MIN_BYTES (UINT64_C(1) << 14)
 #else
 #define BTT_ARENA_MIN_BYTES (UINT64_C(1) << 24) /* 1.1 */
