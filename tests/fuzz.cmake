@@ -69,6 +69,7 @@ bttfs_fuzz_target(log fuzz/fuzz_log.c LIBS fuzz_image)
 bttfs_fuzz_target(label fuzz/fuzz_label.c support/hostile.c LIBS fuzz_image)
 bttfs_fuzz_target(open fuzz/fuzz_open.c CORPUS image LIBS fuzz_image)
 bttfs_fuzz_target(check fuzz/fuzz_check.c CORPUS image LIBS fuzz_image)
+bttfs_fuzz_target(inspect fuzz/fuzz_inspect.c CORPUS image LIBS fuzz_image)
 
 # A device in use.
 bttfs_fuzz_target(ops fuzz/fuzz_ops.c support/hostile.c LIBS fuzz_image)
@@ -87,7 +88,7 @@ endforeach()
 # What people type.
 bttfs_fuzz_target(text fuzz/fuzz_text.c fuzz/medium.c LIBS bttfs_daemon_core)
 bttfs_fuzz_target(options fuzz/fuzz_options.c fuzz/medium.c fuzz/words.c
-  LIBS bttfs_daemon_core)
+  LIBS bttfs_devices)
 pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
 get_target_property(ctl_sources bttctl SOURCES)
 list(REMOVE_ITEM ctl_sources bttctl.c)

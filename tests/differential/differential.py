@@ -5,16 +5,17 @@ independent model makes of them, and the real kernel?
 
 usage: differential.py run VERDICT BTTIMG [COUNT [SEED]]
        differential.py sample DIRECTORY BTTIMG [COUNT [SEED]]
-       differential.py compare DIRECTORY BTTIMG
+       differential.py compare DIRECTORY BTTIMG IMAGE...
 
 run      COUNT (10000) images of SEED (1), one after the other in one file:
          opened, read and checked by the program VERDICT (verdict.c), and by
          the model, which is the module of that path, written from the kernel's
          source.  Where they differ, one of RULES must say so; and where a rule
          says so, they must differ.  The end lists how often each did.
-sample   leaves COUNT of those images in DIRECTORY, IMAGE.img each.
-compare  compares DIRECTORY/IMAGE.manifest, made by kernel-open of those
-         images, with what the model says; RULES of the kernel apply.
+sample   leaves COUNT of those images in DIRECTORY, a quarter of them such that
+         the model does not attach.
+compare  compares what kernel-open -m DIRECTORY IMAGE... left there with what
+         the model says of the same images; KERNEL_RULES apply.
 
 An image is rebuilt from its number and the seed alone: run VERDICT BTTIMG 1
 SEED:NUMBER repeats one, and leaves it in ./differential.img if it differs.
@@ -59,6 +60,15 @@ RULES = {
     "map-block": "a map entry with a block that is not there reads as an "
                  "error, whatever its flags; the kernel reads what lies there",
     "pool": "sectors of a pool that were never written read as zeroes",
+}
+
+# Where the model leaves something to the kernel.
+KERNEL_RULES = {
+    "nfree": "fewer than 256 log pairs: the probe fails",
+    "place": "another version than 1.1: not looked for where there is no label",
+    "next": "the arena has a successor, and there is none: the probe fails",
+    "outside": "map or log reach beyond the namespace: the probe fails",
+    "beyond": "a sector whose block lies beyond the namespace reads as EIO",
 }
 
 
@@ -735,16 +745,119 @@ def sample(directory, model, count, seed):
     return not any(left.values())
 
 
+class FileImage:
+    """An image that is a file, as far as the model looks at it."""
+
+    class Base:
+        start = PAGE
+
+    def __init__(self, path):
+        self.base = self.Base
+        with open(path, "rb") as file:
+            self.bytes = file.read()
+        self.size = len(self.bytes)
+
+    def read(self, off, n):
+        data = self.bytes[off:off + n]
+        return data + bytes(n - len(data))
+
+
+def expect_kernel(model, image, rules):
+    """The states of all sectors as the kernel shows them, or None."""
+    view = make_view(model, image)
+    info = model.Info(view.rd(PAGE, PAGE))
+    info.off = PAGE
+    if not info.ok:
+        return None
+    for rule, applies in (
+            ("place", (info.major, info.minor) != (1, 1)),
+            ("nfree", info.nfree < 256),
+            ("next", info.nextoff != 0),
+            ("outside", PAGE + max(info.mapoff + 4 * info.external_nlba,
+                                   info.logoff + 64 * info.nfree)
+             > image.size)):
+        if applies:
+            rules[rule] += 1
+            return None
+    slots = model.logidx(view, info)
+    if slots is None or \
+            any(new is None for _, _, new in model.logs(view, info, slots)):
+        return None
+    words = model.mapwords(view, info)
+    model.recover(view, info, words)
+    size = PAGE if info.external_lbasize >= PAGE else 512
+    states = []
+    for lba, word in enumerate(words):
+        off = info.off + info.dataoff + \
+            model.post(word, lba) * info.internal_lbasize
+        if word >> 30 == 1:
+            states.append("EIO")
+        elif word >> 30 == 2:
+            states.append("zero")
+        elif off + size > image.size:
+            rules["beyond"] += 1
+            states.append("EIO")
+        else:
+            states.append(model.state(image.read(off, size), lba))
+    return states
+
+
+def read_manifest(path):
+    states = []
+    with open(path) as file:
+        for line in file:
+            if line.startswith("#"):
+                continue
+            where, _, state = line.strip().partition(" ")
+            first, _, last = where.partition("-")
+            states += [state] * (int(last or first) - int(first) + 1)
+    return states
+
+
+def compare(directory, model, paths):
+    with open(os.path.join(directory, "out")) as file:
+        modes = dict(re.findall(r"^RESULT img(\d+) mode=(\S+)", file.read(),
+                                re.M))
+    rules = dict.fromkeys(KERNEL_RULES, 0)
+    failed = attached = 0
+    for i, path in enumerate(paths):
+        name = os.path.basename(path)[:-len(".img")]
+        wanted = expect_kernel(model, FileImage(path), rules)
+        is_attached = modes.get(str(i)) == "sector"
+        wrong = None
+        if is_attached != (wanted is not None):
+            wrong = "its mode is %s" % modes.get(str(i))
+        elif is_attached:
+            attached += 1
+            found = read_manifest(os.path.join(directory, name + ".manifest"))
+            wrong = next(("sector %d is %s, not %s" % (k, a, b)
+                          for k, (a, b) in enumerate(zip(found, wanted))
+                          if a != b), None)
+            if len(found) != len(wanted):
+                wrong = "it has %d sectors, not %d" % (len(found), len(wanted))
+        if wrong is not None:
+            failed += 1
+            print("%s: %s" % (path, wrong))
+    print("%d images: the kernel attaches %d, and %d differ from the model" % (
+        len(paths), attached, failed))
+    for rule, n in rules.items():
+        if n > 0:
+            print("%7d  %s: %s" % (n, rule, KERNEL_RULES[rule]))
+    return failed == 0
+
+
 COMMANDS = {"run": run, "sample": sample}
 
 
 def main(arguments):
-    if len(arguments) < 3 or arguments[0] not in COMMANDS:
+    if len(arguments) < 3 or arguments[0] not in ("run", "sample", "compare"):
         sys.exit(__doc__)
     if not os.path.exists(arguments[2]):
         print("skipped: needs", arguments[2])
         return 77
     model = load_model(arguments[2])
+    if arguments[0] == "compare":
+        return 0 if compare(arguments[1], model, arguments[3:]) else 1
     count = int(arguments[3]) if len(arguments) > 3 else 10000
     seed = arguments[4] if len(arguments) > 4 else "1"
     return 0 if COMMANDS[arguments[0]](arguments[1], model, count, seed) else 1

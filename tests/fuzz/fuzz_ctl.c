@@ -15,7 +15,7 @@
 #include "words.h"
 
 static const struct ctl_command *const commands[] = { &ctl_create, &ctl_info,
-	&ctl_check };
+	&ctl_check, &ctl_map, &ctl_dump };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 
 int
