@@ -15,7 +15,8 @@
 #include "words.h"
 
 static const struct ctl_command *const commands[] = { &ctl_create, &ctl_info,
-	&ctl_check, &ctl_map, &ctl_dump };
+	&ctl_check, &ctl_map, &ctl_dump, &ctl_read_infoblock,
+	&ctl_write_infoblock };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 
 int

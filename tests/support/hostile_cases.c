@@ -17,7 +17,8 @@ const struct hostile_case hostile_cases[] = {
 	{ NULL, "signature-primary", HOSTILE_ONE, "flip:primary+15",
 	    .finding = "info" },
 	{ "checksum", "checksum", HOSTILE_ONE,
-	    "flip:primary+4088 flip:backup+4095", REFUSED(-EUCLEAN) },
+	    "flip:primary+4088 flip:backup+4095", CONTRADICTS,
+	    .finding = "info" },
 	{ NULL, "checksum-primary", HOSTILE_ONE, "flip:primary+2000",
 	    .finding = "info" },
 	{ NULL, "checksum-backup", HOSTILE_ONE, "flip:backup+64",
@@ -239,7 +240,7 @@ const struct hostile_case hostile_cases[] = {
 	    "map:1=N+" FREE0, .finding = "bitmap" },
 
 	{ "pool header: checksum", "pool-checksum", HOSTILE_POOL,
-	    "flip:4000 " NO_BTT, REFUSED(-EUCLEAN) },
+	    "flip:4000 " NO_BTT, CONTRADICTS, .finding = "pool" },
 	{ "pool header: version", "pool-major", HOSTILE_POOL,
 	    "word:8=2 sum:0 " NO_BTT, REFUSED(-ENOTSUP) },
 	{ "pool header: features", "pool-incompat", HOSTILE_POOL,
@@ -247,9 +248,9 @@ const struct hostile_case hostile_cases[] = {
 	{ "pool header: a pool without a BTT", "pool-empty", HOSTILE_POOL,
 	    NO_BTT, REFUSED(-EMEDIUMTYPE) },
 	{ "pool header: parent of its BTT", "pool-uuid", HOSTILE_POOL,
-	    "word:24=1 sum:0", CONTRADICTS, .finding = "info-geometry" },
+	    "word:24=1 sum:0", CONTRADICTS, .finding = "pool" },
 	{ "pool header: block size of its BTT", "pool-block", HOSTILE_POOL,
-	    "word:4096=520", CONTRADICTS, .finding = "info-geometry" },
+	    "word:4096=520", CONTRADICTS, .finding = "pool" },
 };
 
 const size_t hostile_ncase = sizeof(hostile_cases) / sizeof(hostile_cases[0]);
