@@ -173,8 +173,7 @@ class Image:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.pwrite(self.fd, base.bytes, 0)
         self.undo = []
-        self.sums = {}
-        self.dirty = False
+        self.sums = {}  # of blocks as they are in the base
 
     def put(self, off, data):
         if off < 0 or off >= len(self.base.bytes):
@@ -183,8 +182,6 @@ class Image:
         self.undo.append((off, bytes(self.base.bytes[off:off + len(data)])))
         self.base.bytes[off:off + len(data)] = data
         os.pwrite(self.fd, data[:max(0, self.size - off)], off)
-        low = self.base.start + PAGE
-        self.dirty |= low - len(data) < off < low + self.base.mapoff - PAGE
 
     def put_info(self, off, **fields):
         block = bytearray(self.base.bytes[off:off + PAGE])
@@ -212,23 +209,24 @@ class Image:
             self.base.bytes[off:off + len(data)] = data
             os.pwrite(self.fd, data, off)
         self.undo.clear()
-        if self.dirty:
-            self.sums.clear()
-            self.dirty = False
 
     def read(self, off, n):
         data = bytes(self.base.bytes[off:min(off + n, self.size)])
         return data + bytes(n - len(data))
 
     def block_sum(self, off, size):
-        key = (off, size) if not self.dirty else None
-        found = self.sums.get(key)
-        if found is None:
-            found = sum_words(struct.unpack("<%dQ" % (size // 8),
-                                            self.read(off, size)))
-            if key is not None:
-                self.sums[key] = found
+        found = self.sums.get((off, size))
+        if found is not None and not self.changed(off, size):
+            return found
+        found = sum_words(struct.unpack("<%dQ" % (size // 8),
+                                        self.read(off, size)))
+        if off + size <= self.size and not self.changed(off, size):
+            self.sums[off, size] = found
         return found
+
+    def changed(self, off, size):
+        return any(at < off + size and off < at + len(data)
+                   for at, data in self.undo)
 
 
 # ---- damage ----
