@@ -60,15 +60,15 @@ static const struct {
 	    "pmempool takes the pool for damaged" },
 	[CHECK_LOG_PAD] = { "log-pad", BTT_NOTE, true,
 	    "libpmemblk would mistake old log entries for new ones" },
-	[CHECK_LOG_LAYOUT] = { "log-layout", BTT_DAMAGE, false,
+	[CHECK_LOG_LAYOUT] = { "log-layout", BTT_DAMAGE, true,
 	    "the BTT cannot be opened" },
-	[CHECK_LOG_SEQ] = { "log-seq", BTT_DAMAGE, false,
+	[CHECK_LOG_SEQ] = { "log-seq", BTT_DAMAGE, true,
 	    "the BTT cannot be opened" },
-	[CHECK_LOG_RANGE] = { "log-range", BTT_DAMAGE, false,
+	[CHECK_LOG_RANGE] = { "log-range", BTT_DAMAGE, true,
 	    "the BTT cannot be opened" },
-	[CHECK_LOG_SAME] = { "log-same", BTT_NOTE, false,
+	[CHECK_LOG_SAME] = { "log-same", BTT_NOTE, true,
 	    "pmempool takes the pair for damaged" },
-	[CHECK_LOG_FLAGS] = { "log-flags", BTT_NOTE, false,
+	[CHECK_LOG_FLAGS] = { "log-flags", BTT_NOTE, true,
 	    "ndctl takes the log for damaged" },
 	[CHECK_LOG_OLDER] = { "log-older", BTT_NOTE, false,
 	    "libpmemblk does not open the pool" },
@@ -76,7 +76,7 @@ static const struct {
 	    "nothing: opening it completes the write" },
 	[CHECK_LOG_MAP_POOL] = { "log-map", BTT_NOTE, true,
 	    "libpmemblk would write over a block in use" },
-	[CHECK_MAP_RANGE] = { "map-range", BTT_DAMAGE, false,
+	[CHECK_MAP_RANGE] = { "map-range", BTT_DAMAGE, true,
 	    "the sector cannot be read" },
 	[CHECK_MAP_BITS] = { "map-bits", BTT_NOTE, false,
 	    "nothing: the bits of an initial entry do not count" },
@@ -86,9 +86,15 @@ static const struct {
 	    "Linux misreads the sectors behind them in the same page" },
 	[CHECK_BLOCK_TWICE] = { "bitmap", BTT_DAMAGE, false,
 	    "a write to one owner changes the other" },
-	[CHECK_BLOCK_LOST] = { "bitmap", BTT_DAMAGE, false,
+	[CHECK_BLOCK_LOST] = { "bitmap", BTT_DAMAGE, true,
 	    "whoever should own the block has a wrong one" },
 };
+
+const char *
+check_kind_name(enum check_kind kind)
+{
+	return kinds[kind].name;
+}
 
 static void
 report(struct check *check, const struct btt_finding *finding)

@@ -86,6 +86,8 @@ void check_enter(
 /* entry may be BTT_NO_ENTRY; off is bytes from the start of the medium. */
 void check_found(struct check *check, enum check_kind kind, uint64_t entry,
     uint64_t off, const char *fmt, ...) BTT_PRINTF(5, 6);
+/* The stable name of the findings of a kind. */
+const char *check_kind_name(enum check_kind kind);
 /* n more, after CHECK_REPORT_MAX were reported: these are only counted. */
 void check_more(struct check *check, enum check_kind kind, uint64_t n);
 void check_progress(struct check *check, uint64_t bytes);
@@ -121,8 +123,9 @@ struct check_pair {
 	struct flog_entry newest; /* if is_sound */
 	uint32_t free_block;      /* below internal_nlba, or CHECK_NO_BLOCK */
 	uint8_t newer;            /* the half that newest is, if is_sound */
-	bool is_sound;   /* newest is there and in range: recovery can use it */
-	bool is_damaged; /* there is a finding that is damage */
+	bool is_sound;   /* newest is there and in range: recovery uses it */
+	bool is_damaged; /* there is a finding that is damage: */
+	enum check_kind kind;
 	/* If it is damaged: blocks that it may own, the likeliest first. */
 	uint8_t ncandidate;
 	uint32_t candidate[2];
@@ -173,6 +176,17 @@ struct map_bits {
  */
 int check_scan(struct check *check, const struct check_log *log,
     const struct map_bits *bits, struct map_tally *ret_tally) BTT_MUST_CHECK;
+
+/*
+ * Call fn with every entry of the map of the arena at hand, in ascending order:
+ * the word on the medium, and that which recovery will leave (the same where
+ * log is NULL).  It never runs inside media_try().  Goes on as long as fn
+ * returns 0; returns what fn returned, -EIO or -ENOMEM.
+ */
+typedef int
+check_entry_fn(void *arg, uint32_t premap, uint32_t raw, uint32_t recovered);
+int check_entries(struct check *check, const struct check_log *log,
+    check_entry_fn *fn, void *arg) BTT_MUST_CHECK;
 
 /*
  * The map of the arena at hand, and with the log who owns which block.  log is

@@ -106,6 +106,18 @@ load_stray(
 	load_halves(survey, pair, survey->log->slots, ret_half);
 }
 
+/* The first thing that is wrong with a pair is what it is known by. */
+static void
+set_damaged(struct log_survey *survey, uint32_t index, enum check_kind kind)
+{
+	struct check_pair *pair = &survey->pair[index];
+
+	if (pair->is_damaged)
+		return;
+	pair->is_damaged = true;
+	pair->kind = kind;
+}
+
 /* Both entries of a pair; false if it has none that is known to be first. */
 static bool
 load_pair(
@@ -117,7 +129,7 @@ load_pair(
 	if (used & FLOG_USED_FIRST &&
 	    (used & ~(1u | 1u << survey->log->slots.slot[1])) == 0)
 		return true;
-	survey->pair[pair].is_damaged = true;
+	set_damaged(survey, pair, CHECK_LOG_LAYOUT);
 	if (used != 0) {
 		load_stray(survey, pair, ret_half);
 		return (used & FLOG_USED_FIRST) != 0;
@@ -225,11 +237,11 @@ check_pair(struct log_survey *survey, uint32_t index)
 
 	pair->free_block = CHECK_NO_BLOCK;
 	if (check_repair(survey, index)) {
-		pair->is_damaged = true;
+		set_damaged(survey, index, CHECK_LOG_SEQ);
 		return;
 	}
 	if ((newer = pick_half(survey, index, half)) < 0) {
-		pair->is_damaged = true;
+		set_damaged(survey, index, CHECK_LOG_SEQ);
 		add_candidate(survey, index, &half[0]);
 		add_candidate(survey, index, &half[1]);
 		return;
@@ -242,7 +254,7 @@ check_pair(struct log_survey *survey, uint32_t index)
 		pair->free_block = pair->candidate[0];
 	if (flog_validate(
 		newest, info->external_nlba, info->internal_nlba, &field) < 0) {
-		pair->is_damaged = true;
+		set_damaged(survey, index, CHECK_LOG_RANGE);
 		check_found(check, CHECK_LOG_RANGE, index,
 		    pair_off(survey, index),
 		    "%s is out of range: lba %u of %u, old_map %#x and new_map "

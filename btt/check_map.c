@@ -38,19 +38,13 @@ struct map_survey {
 	struct map_bits bits;
 	size_t nword; /* of bits */
 	struct map_tally tally;
-	uint32_t *entry; /* CHUNK_ENTRIES, host order */
 
 	struct double_claim twice[CHECK_REPORT_MAX];
-	uint32_t ntwice;  /* of those above */
-	uint64_t nmore;   /* beyond them */
-	uint32_t nknown;  /* of which first is known */
-	uint32_t npassed; /* pending entries already met in this pass */
+	uint32_t ntwice; /* of those above */
+	uint64_t nmore;  /* beyond them */
+	uint32_t nknown; /* of which first is known */
 	uint64_t filter[FILTER_BITS / 64];
 };
-
-/* Called with each owner of a pass and its block. */
-typedef void
-owner_fn(struct map_survey *survey, uint64_t owner, uint32_t block);
 
 static uint64_t
 entry_off(const struct map_survey *survey, uint32_t premap)
@@ -96,19 +90,7 @@ owner_text(const struct map_survey *survey, uint64_t owner,
 		    owner - nfree);
 }
 
-/* The entry as recovery will leave it; asked for in ascending order. */
-static uint32_t
-recovered_entry(struct map_survey *survey, uint32_t premap, uint32_t entry)
-{
-	const struct check_log *log = survey->log;
-
-	if (log == NULL || survey->npassed == log->npending ||
-	    log->pending[survey->npassed].premap != premap)
-		return entry;
-	return log->pending[survey->npassed++].entry;
-}
-
-/* First pass: is the block's bit set already? */
+/* First pass: is the block claimed already? */
 static void
 claim(struct map_survey *survey, uint64_t owner, uint32_t block)
 {
@@ -145,8 +127,39 @@ find_first(struct map_survey *survey, uint64_t owner, uint32_t block)
 	}
 }
 
+static int
+claim_entry(void *arg, uint32_t premap, uint32_t raw, uint32_t recovered)
+{
+	struct map_survey *survey = arg;
+	const struct btt_info *info = survey->info;
+	uint32_t block = map_entry_block(recovered, premap);
+
+	(void)raw;
+	if (block < info->internal_nlba)
+		claim(survey, (uint64_t)info->nfree + premap, block);
+	else
+		check_found(survey->check, CHECK_MAP_RANGE, premap,
+		    entry_off(survey, premap), "entry %#x names block %u of %u",
+		    recovered, block, info->internal_nlba);
+	return 0;
+}
+
+/* 1 once there is nothing more to find. */
+static int
+find_first_entry(void *arg, uint32_t premap, uint32_t raw, uint32_t recovered)
+{
+	struct map_survey *survey = arg;
+
+	(void)raw;
+	find_first(survey, (uint64_t)survey->info->nfree + premap,
+	    map_entry_block(recovered, premap));
+	return survey->nknown == survey->ntwice ? 1 : 0;
+}
+
+/* Call fn with each pair that has a block, and with the block. */
 static void
-pass_pairs(struct map_survey *survey, owner_fn *fn)
+for_pairs(struct map_survey *survey,
+    void (*fn)(struct map_survey *survey, uint64_t owner, uint32_t block))
 {
 	for (uint32_t i = 0; survey->log != NULL && i < survey->info->nfree;
 	     i++) {
@@ -155,59 +168,66 @@ pass_pairs(struct map_survey *survey, owner_fn *fn)
 	}
 }
 
-/* One chunk, first to n entries further. */
-static void
-pass_entries(
-    struct map_survey *survey, uint32_t first, uint32_t n, owner_fn *fn)
+/* Entries under way, with those that recovery will store among them. */
+struct entry_pass {
+	const struct check_log *log;
+	check_entry_fn *fn;
+	void *arg;
+	uint32_t npassed; /* of the pending ones */
+	uint32_t entry[CHUNK_ENTRIES];
+};
+
+/* One chunk that is loaded, first to n entries further. */
+static int
+pass_chunk(struct entry_pass *pass, uint32_t first, uint32_t n)
 {
-	const struct btt_info *info = survey->info;
-	bool is_first_pass = fn == claim;
+	const struct check_log *log = pass->log;
+	int r = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t premap = first + i;
-		uint32_t entry = survey->entry[i];
-		uint32_t block;
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		uint32_t raw = le32_decode((struct le32){ pass->entry[i] });
+		uint32_t recovered = raw;
 
-		entry = recovered_entry(survey, premap, entry);
-		block = map_entry_block(entry, premap);
-		if (block < info->internal_nlba)
-			fn(survey, (uint64_t)info->nfree + premap, block);
-		else if (is_first_pass)
-			check_found(survey->check, CHECK_MAP_RANGE, premap,
-			    entry_off(survey, premap),
-			    "entry %#x names block %u of %u", entry, block,
-			    info->internal_nlba);
+		if (log != NULL && pass->npassed < log->npending &&
+		    log->pending[pass->npassed].premap == first + i)
+			recovered = log->pending[pass->npassed++].entry;
+		r = pass->fn(pass->arg, first + i, raw, recovered);
 	}
+	return r;
 }
 
-static int
-pass(struct map_survey *survey, owner_fn *fn)
+int
+check_entries(struct check *check, const struct check_log *log,
+    check_entry_fn *fn, void *arg)
 {
-	const uint32_t nentry = survey->info->external_nlba;
-	uint32_t n;
-	int r;
+	const struct btt_info *info = &check->place->info;
+	const uint64_t map_off = check->place->off + info->mapoff;
+	struct entry_pass *pass;
+	int r = 0;
 
-	survey->npassed = 0;
-	pass_pairs(survey, fn);
-	for (uint32_t at = 0; at < nentry; at += n) {
-		n = nentry - at;
+	if ((pass = malloc(sizeof(*pass))) == NULL)
+		return -ENOMEM;
+	pass->npassed = 0;
+	pass->log = log;
+	pass->fn = fn;
+	pass->arg = arg;
+	for (uint32_t at = 0; at < info->external_nlba && r == 0;) {
+		uint32_t n = info->external_nlba - at;
+
 		if (n > CHUNK_ENTRIES)
 			n = CHUNK_ENTRIES;
-		r = check_read(survey->check, entry_off(survey, at),
-		    survey->entry, n * sizeof(*survey->entry));
-		if (r < 0)
-			return r;
-		for (uint32_t i = 0; i < n; i++)
-			survey->entry[i] =
-			    le32_decode((struct le32){ survey->entry[i] });
-		pass_entries(survey, at, n, fn);
-		/* The rest of the map has nothing more to tell. */
-		if (fn == find_first && survey->nknown == survey->ntwice)
-			n = nentry - at;
-		check_progress(
-		    survey->check, (uint64_t)n * sizeof(*survey->entry));
+		r = check_read(check, map_off + (uint64_t)at * MAP_ENTRY_BYTES,
+		    pass->entry, n * sizeof(*pass->entry));
+		if (r == 0)
+			r = pass_chunk(pass, at, n);
+		/* If they have heard enough the rest is done as well. */
+		if (r != 0)
+			n = info->external_nlba - at;
+		check_progress(check, (uint64_t)n * MAP_ENTRY_BYTES);
+		at += n;
 	}
-	return 0;
+	free(pass);
+	return r;
 }
 
 /* Go through the owners again, and say which are wrong. */
@@ -224,12 +244,15 @@ report_owners(struct map_survey *survey)
 	check->total += map_bytes;
 	memset(survey->bits.claimed, 0,
 	    survey->nword * sizeof(*survey->bits.claimed));
-	if ((r = pass(survey, claim)) < 0)
+	for_pairs(survey, claim);
+	if ((r = check_entries(check, survey->log, claim_entry, survey)) < 0)
 		return r;
 	if (survey->ntwice == 0)
 		return 0;
 	check->total += map_bytes;
-	if ((r = pass(survey, find_first)) < 0)
+	for_pairs(survey, find_first);
+	r = check_entries(check, survey->log, find_first_entry, survey);
+	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < survey->ntwice; i++) {
 		const struct double_claim *twice = &survey->twice[i];
@@ -321,9 +344,8 @@ check_map(struct check *check, const struct check_log *log)
 	survey.nword = (size_t)survey.info->internal_nlba / 64 + 1;
 	survey.bits.claimed =
 	    calloc(survey.nword, sizeof(*survey.bits.claimed));
-	survey.entry = calloc(CHUNK_ENTRIES, sizeof(*survey.entry));
-	if (survey.bits.claimed == NULL || survey.entry == NULL)
-		goto out;
+	if (survey.bits.claimed == NULL)
+		return r;
 	if ((r = check_scan(check, log, &survey.bits, &survey.tally)) < 0)
 		goto out;
 	count_states(&survey);
@@ -334,7 +356,6 @@ check_map(struct check *check, const struct check_log *log)
 		report_lost(&survey);
 	report_states(&survey);
 out:
-	free(survey.entry);
 	free(survey.bits.claimed);
 	return r;
 }

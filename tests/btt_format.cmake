@@ -10,6 +10,7 @@ bttfs_unit_test(label LIBS btt lanes)
 bttfs_unit_test(namespace LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
+bttfs_unit_test(repair LIBS btt lanes)
 bttfs_unit_test(inspect LIBS btt lanes)
 # Images of others: those in the tree, and those beside it if there are any.
 bttfs_unit_test(fixtures LIBS btt lanes)
@@ -21,6 +22,6 @@ target_compile_definitions(check_foreign PRIVATE
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map inspect fixtures foreign)
+    check check_map repair inspect fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()
