@@ -70,6 +70,12 @@ struct check {
 	struct btt_check_result *result;
 	struct btt_error *error;
 	enum btt_layout layout;
+	/*
+	 * Complete interrupted writes until nothing changes any more.  Opening
+	 * goes over the pairs once, which is not enough where a damaged entry
+	 * looks like the one before several of its sector's last writes.
+	 */
+	bool recovers_fully;
 	uint64_t end;     /* of the namespace, on the medium */
 	uint64_t nsector; /* of all arenas whose numbers are sound */
 	uint64_t done;    /* bytes of logs and maps */

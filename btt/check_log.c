@@ -338,11 +338,10 @@ pool_would_recover(const struct flog_entry *entry, uint32_t raw)
 }
 
 static void
-add_pending(struct log_survey *survey, uint32_t index, uint32_t entry)
+report_pending(struct log_survey *survey, uint32_t index)
 {
 	const struct flog_entry *newest = &survey->pair[index].newest;
 	struct check *check = survey->check;
-	struct check_log *log = survey->log;
 	enum check_kind kind = CHECK_LOG_MAP;
 
 	if (check->layout == BTT_LAYOUT_POOL &&
@@ -352,35 +351,66 @@ add_pending(struct log_survey *survey, uint32_t index, uint32_t entry)
 	    "interrupted write of sector %u: the map says block %u, the log "
 	    "%u",
 	    newest->lba, newest->old_map & MAP_BLOCK_MASK,
-	    entry & MAP_BLOCK_MASK);
+	    newest->new_map & MAP_BLOCK_MASK);
 	check->result->npending++;
-	if (log->npending == 0 ||
-	    log->pending[log->npending - 1].premap != newest->lba)
-		log->npending++;
-	log->pending[log->npending - 1] =
-	    (struct check_pending){ .premap = newest->lba, .entry = entry };
 }
 
-/* Play recovery (4.1) through; two entries may be about one sector. */
-static void
-find_pending(struct log_survey *survey, uint32_t npair)
+/* Go over the n pairs of one sector, in order; returns the block it then has. */
+static uint32_t
+recover_once(
+    struct log_survey *survey, const uint32_t *order, uint32_t n, uint32_t now)
 {
-	uint32_t lba = 0;
-	uint32_t now = 0;
-
-	for (uint32_t k = 0; k < npair; k++) {
-		uint32_t pair = survey->order[k];
-		const struct flog_entry *entry = &survey->pair[pair].newest;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct flog_entry *entry = &survey->pair[order[i]].newest;
 		uint32_t old_block = entry->old_map & MAP_BLOCK_MASK;
 		uint32_t new_block = entry->new_map & MAP_BLOCK_MASK;
 
-		if (k == 0 || lba != entry->lba)
-			now = map_entry_block(survey->raw[pair], entry->lba);
-		lba = entry->lba;
 		if (old_block == new_block || now != old_block)
 			continue;
-		add_pending(survey, pair, MAP_NORMAL | new_block);
+		report_pending(survey, order[i]);
 		now = new_block;
+	}
+	return now;
+}
+
+/* Play recovery (4.1) through for a sector that n pairs are about. */
+static void
+find_pending(struct log_survey *survey, const uint32_t *order, uint32_t n)
+{
+	struct check_log *log = survey->log;
+	const uint32_t lba = survey->pair[order[0]].newest.lba;
+	const uint32_t raw = map_entry_block(survey->raw[order[0]], lba);
+	uint32_t now = recover_once(survey, order, n, raw);
+	uint32_t nround = 1;
+	uint32_t before = raw;
+
+	while (survey->check->recovers_fully && now != before) {
+		/* They go round in a circle, and say nothing. */
+		if (nround++ > n)
+			return;
+		before = now;
+		now = recover_once(survey, order, n, now);
+	}
+	if (now != raw)
+		log->pending[log->npending++] =
+		    (struct check_pending){ .premap = lba,
+			    .entry = MAP_NORMAL | now };
+}
+
+static void
+find_all_pending(struct log_survey *survey, uint32_t npair)
+{
+	uint32_t n;
+
+	for (uint32_t k = 0; k < npair; k += n) {
+		uint32_t lba = survey->pair[survey->order[k]].newest.lba;
+
+		for (n = 1; k + n < npair; n++) {
+			if (survey->pair[survey->order[k + n]].newest.lba !=
+			    lba)
+				break;
+		}
+		find_pending(survey, &survey->order[k], n);
 	}
 }
 
@@ -400,7 +430,7 @@ check_pending(struct log_survey *survey)
 	}
 	qsort_r(survey->order, npair, sizeof(*survey->order), compare_pairs,
 	    survey);
-	find_pending(survey, npair);
+	find_all_pending(survey, npair);
 	return 0;
 }
 

@@ -75,7 +75,7 @@ struct scanner {
 	struct scan *scan;
 	pthread_t thread;
 	struct map_tally tally;
-	uint32_t *entry; /* CHUNK_ENTRIES, host order */
+	uint32_t *entry; /* of a chunk, host order */
 	struct bin *bin; /* one a part of the bitmap */
 };
 
@@ -518,13 +518,15 @@ free_scanners(struct scanner *scanner, unsigned n)
 static struct scanner *
 new_scanners(struct scan *scan, unsigned n)
 {
+	const uint32_t nentry =
+	    scan->nentry < CHUNK_ENTRIES ? scan->nentry : CHUNK_ENTRIES;
 	struct scanner *scanner;
 
 	if ((scanner = calloc(n, sizeof(*scanner))) == NULL)
 		return NULL;
 	for (unsigned i = 0; i < n; i++) {
 		scanner[i].scan = scan;
-		scanner[i].entry = malloc(CHUNK_BYTES);
+		scanner[i].entry = calloc(nentry, MAP_ENTRY_BYTES);
 		scanner[i].bin = calloc(scan->npart, sizeof(struct bin));
 		if (scanner[i].entry == NULL || scanner[i].bin == NULL) {
 			free_scanners(scanner, n);

@@ -439,7 +439,8 @@ btt_repair_plan(const struct media *media,
 		.check = { .media = media,
 		    .options = &check_options,
 		    .result = &result,
-		    .error = error },
+		    .error = error,
+		    .recovers_fully = true },
 		.options = options,
 	};
 	struct probe_walk walk;

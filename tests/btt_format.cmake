@@ -11,6 +11,12 @@ bttfs_unit_test(namespace LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
 bttfs_unit_test(repair LIBS btt lanes)
+# Random damage: some of it always, much of it where there is time.
+bttfs_unit_test(repair_random LIBS btt lanes)
+set_tests_properties(repair_random PROPERTIES TIMEOUT 300)
+add_test(NAME repair-random-long COMMAND check_repair_random)
+set_tests_properties(repair-random-long PROPERTIES LABELS slow TIMEOUT 7200
+  ENVIRONMENT "BTTFS_REPAIR_SEEDS=2000;BTTFS_REPAIR_POINTS=1000000")
 bttfs_unit_test(inspect LIBS btt lanes)
 # Images of others: those in the tree, and those beside it if there are any.
 bttfs_unit_test(fixtures LIBS btt lanes)
@@ -22,6 +28,6 @@ target_compile_definitions(check_foreign PRIVATE
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map repair inspect fixtures foreign)
+    check check_map repair repair_random inspect fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

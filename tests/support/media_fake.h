@@ -67,9 +67,11 @@ fake_begin(struct media *media, enum fake_kind kind, uint64_t off, size_t len,
 	struct media_fake *fake = fake_of(media);
 	struct fake_op *op;
 
-	ck_assert_msg(off <= media->size && len <= media->size - off,
-	    "operation %d at %llu, %zu bytes: beyond the medium", (int)kind,
-	    (unsigned long long)off, len);
+	/* No assertion that passes: each of them is a write to a file. */
+	if (off > media->size || len > media->size - off)
+		ck_abort_msg("operation %d at %llu, %zu bytes: beyond the "
+			     "medium",
+		    (int)kind, (unsigned long long)off, len);
 	if (media->read_only)
 		return -EROFS;
 	fake->nop++;
@@ -119,7 +121,8 @@ fake_store64(struct media *media, uint64_t off, struct le64 value)
 {
 	int r;
 
-	ck_assert_uint_eq(off % sizeof(value), 0);
+	if (off % sizeof(value) != 0)
+		ck_abort_msg("a store that is not aligned");
 	r = fake_begin(media, FAKE_STORE, off, sizeof(value), &value);
 	if (r == 0)
 		memcpy(fake_of(media)->bytes + off, &value, sizeof(value));
@@ -131,7 +134,8 @@ fake_store32(struct media *media, uint64_t off, struct le32 value)
 {
 	int r;
 
-	ck_assert_uint_eq(off % sizeof(value), 0);
+	if (off % sizeof(value) != 0)
+		ck_abort_msg("a store that is not aligned");
 	r = fake_begin(media, FAKE_STORE, off, sizeof(value), &value);
 	if (r == 0)
 		memcpy(fake_of(media)->bytes + off, &value, sizeof(value));
