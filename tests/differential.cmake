@@ -15,3 +15,6 @@ foreach(size IN ITEMS 300 10000)
 endforeach()
 set_tests_properties(differential-10000 PROPERTIES
   LABELS "hostile;slow" TIMEOUT 7200)
+# Some of them to the kernel itself.
+bttfs_e2e_test(differential-kernel test-differential-kernel.sh 50
+  LABELS kernel slow TIMEOUT 3600)

@@ -17,12 +17,17 @@ target_link_libraries(btt_small
 # Whole images, and what must come of them.
 add_library(fuzz_image STATIC
   crash/reference_recovery.c
+  fuzz/faults.c
   fuzz/medium.c
   fuzz/oracle.c
   fuzz/packed.c)
 target_compile_definitions(fuzz_image PUBLIC
   REFERENCE_LBAS=512 REFERENCE_LANES=4096)
 target_link_libraries(fuzz_image PRIVATE bttfs_flags PUBLIC btt_small)
+# See fuzz/faults.h.
+foreach(name IN ITEMS malloc calloc realloc aligned_alloc media_try)
+  target_link_options(fuzz_image INTERFACE -Wl,--wrap=${name})
+endforeach()
 
 add_custom_target(fuzz_targets)
 

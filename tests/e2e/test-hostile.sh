@@ -260,6 +260,22 @@ copies() {
 	expect $CONTRADICTS 4 'mapoff|map'
 }
 
+# Whatever 64 KiB say, looking at them takes little memory and no time.  With
+# small arenas some are a BTT, and are opened and written.
+limits() {
+	local opener=$BTTFS_SUPPORT/fuzz/fuzz_open any_memory=0
+	local programs=("$bttctl info {}" "$bttctl check {}"
+	    "$bttfs -f -o sparse {} $shm/mnt")
+	[ ! -x "$opener" ] || programs+=("$opener {packed}")
+	grep -q __asan_init "$bttctl" && any_memory=1
+	mkdir "$shm/mnt"
+	ATTACH_ANY_MEMORY=$any_memory python3 "$support/attach_limits.py" \
+	    "$top/tests/fuzz/corpus/image" "$shm" "${programs[@]}" \
+	    >"$work/limits" 2>&1
+	check '64 KiB ask for too much' test $? -eq 0
+	cat "$work/limits"
+}
+
 same_as_clean
 truncated
 emptied
@@ -267,6 +283,7 @@ fields
 map_entries
 log_entries
 copies
+limits
 note "$ncase images"
 same 'enough images' 1 $((ncase >= 30))
 finish

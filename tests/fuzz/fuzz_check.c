@@ -5,7 +5,7 @@
  * Claims: check changes nothing and says the same when asked again; what
  * cannot be opened is damage, or no BTT; map entries out of range, blocks with
  * two owners and blocks with none are found as often as the oracle counts
- * them; where the oracle finds nothing and both info blocks are as they should
+ * them; what fails meanwhile is told; where the oracle finds nothing and both info blocks are as they should
  * be, there is no damage.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "check_impl.h"
+#include "faults.h"
 #include "medium.h"
 #include "oracle.h"
 #include "target.h"
@@ -128,6 +129,26 @@ compare(const struct medium *medium, const struct verdict *verdict)
 	btt_probe_fini(&probe);
 }
 
+/* Whatever fails, it is told, or it is a finding of its own. */
+static void
+check_with_fault(const struct medium *medium, size_t dice)
+{
+	static struct verdict verdict;
+	const struct btt_check_options options = {
+		.report = heard,
+		.report_arg = &verdict,
+	};
+	struct btt_error error = { "" };
+	int r;
+
+	verdict.size = medium->media.size;
+	fault_arm(dice % 2 ? FAULT_MEMORY : FAULT_MEDIA,
+	    1 + (unsigned)(dice / 2 % 24));
+	r = btt_check(&medium->media, &options, &verdict.result, &error);
+	if (fault_disarm() && fault_explains(r))
+		FUZZ_CHECK(error.text[0] != '\0');
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -140,6 +161,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	medium = medium_new(bytes, n, MEDIA_CACHE_LINE);
 	medium->forbidden = true;
+	check_with_fault(medium, size + data[size - 1]);
 	check(medium, &first);
 	compare(medium, &first);
 	check(medium, &again);

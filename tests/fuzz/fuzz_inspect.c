@@ -12,6 +12,7 @@
 
 #include <btt/inspect.h>
 
+#include "faults.h"
 #include "layout.h"
 #include "medium.h"
 #include "oracle.h"
@@ -140,6 +141,32 @@ look_at_arena(const struct btt_inspect *inspect, uint32_t i)
 	look_at_log(arena, is_sound);
 }
 
+/* The same in need: what cannot be had is told. */
+static void
+inspect_with_fault(size_t dice)
+{
+	struct btt_error error = { "" };
+	struct btt_inspect_log log;
+	struct btt_inspect inspect;
+	int r;
+
+	fault_arm(dice % 2 ? FAULT_MEMORY : FAULT_MEDIA,
+	    1 + (unsigned)(dice / 2 % 24));
+	r = btt_inspect_find(media, NULL, &inspect);
+	for (uint32_t i = 0; r == 0 && i < inspect.narena; i++) {
+		if (btt_inspect_log(media, &inspect.arena[i], &log, &error) ==
+		    0)
+			btt_inspect_log_fini(&log);
+		else
+			FUZZ_CHECK(error.text[0] != '\0');
+	}
+	(void)fault_disarm();
+	if (r == 0)
+		btt_inspect_fini(&inspect);
+	else
+		FUZZ_CHECK(fault_explains(r));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -157,6 +184,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	medium = medium_new(bytes, n, MEDIA_CACHE_LINE);
 	medium->forbidden = true;
 	media = &medium->media;
+	inspect_with_fault(size + data[size - 1]);
 	FUZZ_CHECK(btt_inspect_find(media, NULL, &inspect) == 0);
 	if ((r = btt_probe(media, &probe, &error)) == 0)
 		btt_probe_fini(&probe);

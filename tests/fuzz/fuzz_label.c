@@ -3,7 +3,7 @@
  * fuzz_label -- the label area of an NVDIMM, behind a namespace with a BTT.
  *
  *	1 byte  bit 0: make the sums of both index blocks right; bit 1: those of
- *	        all labels
+ *	        all labels; the rest: what fails at the first try
  *	then the beginning of the label area, the rest of it being zero
  *
  * Claims: labels tell of namespaces, or there is no label area; namespaces that
@@ -18,6 +18,7 @@
 
 #include <btt/label.h>
 
+#include "faults.h"
 #include "medium.h"
 #include "support/hostile.h"
 #include "target.h"
@@ -94,10 +95,10 @@ expect_namespace(const struct btt_labels *labels, uint32_t i)
 		FUZZ_CHECK(ns->off <= ROOM - ns->bytes);
 		FUZZ_CHECK(ns->off % BTT_ALIGN == 0);
 	}
-	for (uint32_t k = 0; k < i && ns->r != -EUCLEAN; k++) {
+	for (uint32_t k = 0; k < i && ns->r == 0; k++) {
 		const struct btt_namespace *other = &labels->ns[k];
 
-		FUZZ_CHECK(other->r == -EUCLEAN ||
+		FUZZ_CHECK(other->r < 0 ||
 		    other->off + other->bytes <= ns->off ||
 		    ns->off + ns->bytes <= other->off);
 	}
@@ -105,7 +106,9 @@ expect_namespace(const struct btt_labels *labels, uint32_t i)
 	snprintf(text, sizeof(text), "%u", i);
 	if (btt_labels_select(labels, text, &found, NULL) == 0)
 		FUZZ_CHECK(found == ns || strcmp(found->name, text) == 0);
-	(void)btt_labels_select(labels, ns->name, &found, NULL);
+	if (btt_labels_select(labels, ns->name, &found, NULL) == 0)
+		FUZZ_CHECK(
+		    ns->name[0] == '\0' || strcmp(found->name, ns->name) == 0);
 }
 
 static void
@@ -125,6 +128,22 @@ look_at_labels(const struct media *media)
 	for (uint32_t i = 0; i < labels.n; i++)
 		expect_namespace(&labels, i);
 	btt_labels_fini(&labels);
+}
+
+static void
+look_with_fault(const struct media *media, unsigned dice)
+{
+	struct btt_labels labels;
+	int r;
+
+	fault_arm(dice % 2 ? FAULT_MEMORY : FAULT_MEDIA, 1 + dice / 2 % 8);
+	r = btt_labels_read(media, &labels);
+	(void)fault_disarm();
+	/* What cannot be read is no label area. */
+	if (r == 0)
+		btt_labels_fini(&labels);
+	else
+		FUZZ_CHECK(r == -ENOENT || fault_explains(r));
 }
 
 static void
@@ -175,6 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	seal_area(image.bytes + ROOM, data[0]);
 	medium = medium_new(image.bytes, SIZE, MEDIA_CACHE_LINE);
 	medium->forbidden = true;
+	look_with_fault(&medium->media, data[0] / 4);
 	look_at_labels(&medium->media);
 	look_for_btt(&medium->media);
 	media_close(&medium->media);

@@ -5,7 +5,8 @@
  *
  * Claims: opening for reading changes nothing, and neither does an open that
  * fails; opening for writing changes map entries only, to what the kernel's
- * recovery says; what is refused is what the oracle refuses; both see the same
+ * recovery says, also where memory runs out or the medium cannot be read; what
+ * is refused is what the oracle refuses; both see the same
  * sectors, each readable or -EIO; where every block had one owner it has one
  * afterwards, and what was written is there in the end.
  */
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "faults.h"
 #include "medium.h"
 #include "oracle.h"
 #include "target.h"
@@ -38,6 +40,9 @@ static struct {
 	struct btt_worker *worker;
 	bool sound;
 	uint64_t dice;
+	enum fault_kind fault;
+	unsigned fault_at; /* when it comes; 0: never */
+	uint64_t fail_op;  /* medium.h */
 	struct contents shown, found;
 } run;
 static struct oracle oracle[ARENA_COUNT_MAX];
@@ -97,12 +102,18 @@ open_image(bool read_only, struct btt **ret_btt)
 	run.medium = medium_new(run.bytes, run.size, granularity[dice(2)]);
 	run.medium->forbidden = run.medium->media.read_only = read_only;
 	run.medium->watch = expect_map;
+	run.medium->fail_op = run.fail_op;
+	fault_arm(run.fault, run.fault_at);
 	r = btt_open(&run.medium->media, run.pool, &options, ret_btt, &error);
+	(void)fault_disarm();
+	run.medium->fail_op = 0;
 	run.medium->watch = NULL;
 	if (r == 0)
 		return 0;
-	FUZZ_CHECK(error.text[0] != '\0');
-	FUZZ_CHECK(run.medium->nstore == 0);
+	/* What is refused is left alone, and told why; not so what fails. */
+	FUZZ_CHECK(error.text[0] != '\0' || fault_explains(r));
+	FUZZ_CHECK(
+	    run.medium->nstore == 0 || fault_explains(r) || run.fail_op > 0);
 	take_back();
 	media_close(&run.medium->media);
 	return r;
@@ -278,6 +289,36 @@ set_up(const uint8_t *data, size_t size)
 		run.dice = (run.dice ^ data[i]) * 1099511628211u;
 }
 
+/* An open on which something fails that is none of the image's doing. */
+static void
+open_with_fault(void)
+{
+	uint8_t *image = run.bytes;
+	struct btt *btt;
+	void *copy = NULL;
+	int r;
+
+	FUZZ_CHECK(posix_memalign(&copy, BTT_ALIGN, run.size) == 0);
+	memcpy(copy, image, run.size);
+	run.bytes = copy;
+	run.fault = dice(2) ? FAULT_MEMORY : FAULT_MEDIA;
+	run.fault_at = 1 + dice(24);
+	/* Or what recovery does to the medium fails. */
+	if (dice(3) == 0) {
+		run.fail_op = 1 + dice(6);
+		run.fault_at = 0;
+	}
+	r = open_image(dice(2) == 0, &btt);
+	if (r == 0)
+		close_image(btt);
+	FUZZ_CHECK(r == 0 || fault_explains(r) || must_be_refused() ||
+	    (r == -EIO && run.fail_op > 0));
+	run.fault_at = 0;
+	run.fail_op = 0;
+	free(run.bytes);
+	run.bytes = image;
+}
+
 /* Is there a BTT?  Its places are what everything else is held against. */
 static bool
 probe_image(void)
@@ -308,6 +349,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (probe_image()) {
 		look_at_arenas();
+		open_with_fault();
 		if (open_and_compare())
 			open_again();
 		btt_probe_fini(&run.probe);

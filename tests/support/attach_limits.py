@@ -4,8 +4,8 @@
 
 usage: attach_limits.py CORPUS SCRATCH PROGRAM...
 
-Each PROGRAM is a command line in which {} is an image, which it may refuse.
-It is run with every input of CORPUS (tests/fuzz/packed.h), cut or filled up to
+Each PROGRAM is a command line in which {} is an image, which it may refuse, or
+{packed} the input that it was unpacked from.  It is run with every input of CORPUS (tests/fuzz/packed.h), cut or filled up to
 64 KiB, and with 64 KiB of noise behind the signature of an info block.  None
 may be ended by a signal, take a second of processor time, 20 seconds by the
 clock, or 64 MiB.  With ATTACH_ANY_MEMORY=1 in the environment memory is not
@@ -42,13 +42,14 @@ def unpack(data):
 def images(corpus):
     for name in sorted(os.listdir(corpus)):
         with open(os.path.join(corpus, name), "rb") as file:
-            yield name, unpack(file.read())[:BYTES].ljust(BYTES, b"\0")
+            yield name, unpack(file.read())[:BYTES].ljust(BYTES, b"\0"), \
+                file.name
     rng = random.Random(1)
     for start in (0, 4096, 8192):
         for i in range(10):
             noise = bytearray(rng.randbytes(BYTES))
             noise[start:start + 16] = SIGNATURE
-            yield "noise-%d-%d" % (start, i), bytes(noise)
+            yield "noise-%d-%d" % (start, i), bytes(noise), None
 
 
 def run(command):
@@ -78,12 +79,15 @@ def main(arguments):
     path = os.path.join(scratch, "limits.img")
     most_cpu = most_memory = count = failed = 0
     began = time.monotonic()
-    for name, image in images(corpus):
+    for name, image, packed in images(corpus):
         with open(path, "wb") as file:
             file.write(image)
         for program in programs:
+            if packed is None and "{packed}" in program:
+                continue
             ended_by, cpu, memory = run(
-                [word.replace("{}", path) for word in shlex.split(program)])
+                [word.replace("{}", path).replace("{packed}", packed or "")
+                 for word in shlex.split(program)])
             count += 1
             most_cpu, most_memory = max(most_cpu, cpu), max(most_memory, memory)
             if ended_by or cpu >= CPU_SECONDS or \

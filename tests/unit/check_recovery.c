@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * recovery -- what opening makes of interrupted writes.
+ * recovery -- what opening makes of interrupted writes, and what is left of an
+ * arena that fails.
  */
 #include <errno.h>
 #include <string.h>
@@ -146,6 +147,53 @@ START_TEST(recovery__that_cannot_store_opens_nothing)
 }
 END_TEST
 
+/* Copy, two log stores with flush and fence, then the map's. */
+#define MAP_STORE_OP 8u
+
+/* A block that is damaged already may be evidence: it gets no new checksum. */
+START_TEST(arena_fail__does_not_touch_what_is_no_info_block)
+{
+	uint8_t before[BTT_INFO_BYTES];
+	struct btt_info flagged;
+	struct btt *btt;
+
+	fake->bytes[BTT_V11_OFFSET + 2000] ^= 1;
+	memcpy(before, fake->bytes + BTT_V11_OFFSET, sizeof(before));
+	btt = open_it(false, 0);
+	fake_forget(fake);
+	fake->fail_op = MAP_STORE_OP;
+	ck_assert_int_eq(btt_write(btt, btt_worker_pool_get(pool, 0), 0,
+			     sizeof(sector), sector),
+	    -EIO);
+	ck_assert_int_eq(btt_failed(btt), -EIO);
+	ck_assert_mem_eq(fake->bytes + BTT_V11_OFFSET, before, sizeof(before));
+	ck_assert_int_eq(btt_info_decode(fake->bytes + backup_off(), &flagged),
+	    BTT_INFO_VALID);
+	ck_assert_uint_eq(flagged.flags, BTT_FLAG_ERROR);
+	fake_forget(fake);
+	ck_assert_int_eq(btt_close(btt), 0);
+}
+END_TEST
+
+/* More pairs than there are locks for map lines, or lanes. */
+START_TEST(arena_open__of_many_pairs)
+{
+	struct btt_create_options options = image_options(BTT_LAYOUT_V11, 512);
+	struct btt *btt;
+
+	options.nfree = 5000;
+	image_create(fake, &options);
+	ck_assert_int_eq(btt_info_decode(fake->bytes + BTT_V11_OFFSET, &info),
+	    BTT_INFO_VALID);
+	image_put_log(fake, &info, 4999, 1,
+	    LOG_ENTRY(7, 7, info.external_nlba + 4999, 2));
+	btt = open_it(false, 1);
+	ck_assert_uint_eq(entry_of(7), NORMAL(info.external_nlba + 4999));
+	ck_assert_check("", 0);
+	ck_assert_int_eq(btt_close(btt), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -158,6 +206,8 @@ main(void)
 	tcase_add_test(
 	    tcase, regress__two_interrupted_writes_are_seen_by_a_reader);
 	tcase_add_test(tcase, recovery__leaves_a_sector_that_went_on_alone);
+	tcase_add_test(tcase, arena_fail__does_not_touch_what_is_no_info_block);
+	tcase_add_test(tcase, arena_open__of_many_pairs);
 	/* Two stores, each with its flush, and a fence. */
 	tcase_add_loop_test(
 	    tcase, recovery__that_cannot_store_opens_nothing, 0, 5);
