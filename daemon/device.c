@@ -14,6 +14,7 @@
 #include <linux/openat2.h>
 
 #include "device.h"
+#include "device_kept.h"
 
 /* For transitions; never over I/O. */
 static const struct lock_class device_class = {
@@ -106,6 +107,7 @@ destroy(struct device *device)
 	mutex_fini(&device->attr_lock);
 	mutex_fini(&device->status_lock);
 	mutex_fini(&device->lock);
+	device_kept_free(device->kept);
 	job_unref(device->attach_job);
 	job_unref(device->detach_job);
 	free(device->namespace);
@@ -136,6 +138,7 @@ device_new(const struct device_options *options, struct event_ring *events,
 	mutex_init(&device->status_lock, &status_class);
 	mutex_init(&device->attr_lock, &attr_class);
 	atomic_init(&device->nref, 1);
+	device->nopen = &device->own_nopen;
 	device->state = DEVICE_PROBING;
 	device->probing = true;
 	device->events = events;
@@ -157,6 +160,16 @@ device_new(const struct device_options *options, struct event_ring *events,
 	device->options.namespace = device->namespace;
 	*ret_device = device;
 	return 0;
+}
+
+void
+device_set_kept(struct device *device, struct device_kept *kept)
+{
+	if (kept == NULL)
+		return;
+	device->kept = kept;
+	device->nopen = device_kept_nopen(kept, &device->own_nopen);
+	(void)device_kept_get_attr(kept, &device->attr);
 }
 
 struct device *
@@ -377,6 +390,8 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 		.durability = device->options.durability,
 		.report = report,
 		.report_arg = report_arg,
+		.keep = device->kept != NULL ? device_kept_memory : NULL,
+		.keep_arg = device->kept,
 	};
 	int r;
 
@@ -394,6 +409,7 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 int
 device_close(struct device *device)
 {
+	bool was_open = device->btt != NULL;
 	int r;
 
 	r = 0;
@@ -403,6 +419,13 @@ device_close(struct device *device)
 		media_close(device->media);
 	device->btt = NULL;
 	device->media = NULL;
+	/*
+	 * What could not be opened again may be had by a later server.  The
+	 * memory is ours until the last reference goes: handles are counted
+	 * in it.
+	 */
+	if (was_open || device_kept_nodeid(device->kept) == 0)
+		device_kept_drop(device->kept);
 	return r;
 }
 
@@ -425,7 +448,7 @@ device_open_handle(struct device *device, bool for_writing)
 	else if (for_writing && device->state == DEVICE_READONLY)
 		r = -EROFS;
 	else
-		atomic_fetch_add(&device->nopen, 1);
+		atomic_fetch_add(device->nopen, 1);
 	mutex_unlock(&device->lock);
 	return r;
 }
@@ -433,7 +456,12 @@ device_open_handle(struct device *device, bool for_writing)
 void
 device_close_handle(struct device *device)
 {
-	atomic_fetch_sub(&device->nopen, 1);
+	uint64_t nopen = atomic_load(device->nopen);
+
+	/* A crash may have counted a request twice, so not below none. */
+	while (nopen > 0 &&
+	    !atomic_compare_exchange_weak(device->nopen, &nopen, nopen - 1))
+		;
 }
 
 void
@@ -451,5 +479,6 @@ device_attr_change(struct device *device, device_attr_fn *change, void *arg,
 	mutex_lock(&device->attr_lock);
 	change(arg, &device->attr);
 	*ret_attr = device->attr;
+	device_kept_set_attr(device->kept, ret_attr);
 	mutex_unlock(&device->attr_lock);
 }

@@ -46,6 +46,7 @@
 #define DEVICE_COMMIT_SECONDS 5u
 #define DEVICE_COMMIT_SECONDS_MAX 3600u
 
+struct device_kept;
 struct manager;
 
 /* For tests only: what a probe is to meet on its way. */
@@ -115,18 +116,20 @@ struct device_status {
  * (see there).
  */
 struct device {
-	char *path;                        /* [I] */
-	char *name;                        /* [I] */
-	char *namespace;                   /* [I] or NULL */
-	struct device_options options;     /* [I] path and name as above */
-	struct event_ring *events;         /* [I] */
-	struct job *attach_job;            /* [I] */
-	struct job *detach_job;            /* [I] begun by the winner */
-	_Atomic unsigned nref;             /* [a] */
-	struct pins pins;                  /* [a] who uses btt, not requests */
-	_Atomic uint64_t nopen;            /* [a] handles that the kernel has */
-	struct media *media;               /* [P] btt's once that is open */
-	struct btt *btt;                   /* [P] */
+	char *path;                    /* [I] */
+	char *name;                    /* [I] */
+	char *namespace;               /* [I] or NULL */
+	struct device_options options; /* [I] path and name as above */
+	struct event_ring *events;     /* [I] */
+	struct job *attach_job;        /* [I] */
+	struct job *detach_job;        /* [I] begun by the winner */
+	_Atomic unsigned nref;         /* [a] */
+	struct pins pins;              /* [a] who uses btt, not requests */
+	_Atomic uint64_t *nopen;       /* [a] handles that the kernel has */
+	_Atomic uint64_t own_nopen;    /* [a] where nothing is kept */
+	struct device_kept *kept;      /* [P] what outlives a crash, or NULL */
+	struct media *media;           /* [P] btt's once that is open */
+	struct btt *btt;               /* [P] */
 	struct btt_geometry_info geometry; /* [P] */
 	struct mutex lock;
 	bool dead;                   /* [D] CP-1; never cleared */
@@ -165,6 +168,9 @@ int device_new(const struct device_options *options, struct event_ring *events,
 struct device *device_ref(struct device *device);
 /* NULL is fine.  Of the last one: it must be closed. */
 void device_unref(struct device *device);
+
+/* What is to outlive a crash, before the device is shown.  NULL: nothing. */
+void device_set_kept(struct device *device, struct device_kept *kept);
 
 /*
  * Set dead (CP-1).  True for the one caller who did; the others have lost.

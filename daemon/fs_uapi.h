@@ -16,6 +16,8 @@
 #endif
 #ifndef FUSE_HAS_RESEND
 #define FUSE_HAS_RESEND (1ULL << 39) /* 6.9 */
+/* A code of enum fuse_notify_code: no way to see whether it is there. */
+#define FUSE_NOTIFY_RESEND 7
 #endif
 
 #ifndef FOPEN_NOFLUSH

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bttfs -- the daemon: attaches a device, mounts, serves, unmounts, detaches,
- * in this order, and undoes in the opposite one.
+ * bttfs -- the server of a mount, and what becomes its keeper first.
  *
- * Threads: this one, which takes the signals and talks to people; the session's
- * workers, which take the requests; the manager's, which do what may take long;
- * the caretaker; and the watch over locks.
+ * The server attaches a device, has it mounted, serves until the mount is gone,
+ * and detaches.  One that follows another (keeper.h) attaches what that had,
+ * and goes on with the same mount.
+ *
+ * Threads: this one, which talks to the keeper; the session's workers, which
+ * take the requests; the manager's, which do what may take long; the
+ * caretaker; and the watch over locks.
  */
-#include <sys/signalfd.h>
-
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,34 +20,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <systemd/sd-daemon.h>
-
 #include <btt/btt.h>
 
 #include "caretaker.h"
+#include "device_kept.h"
+#include "exit_status.h"
 #include "fs.h"
+#include "keeper.h"
+#include "keeper_client.h"
 #include "lock_watch.h"
 #include "log.h"
 #include "manager.h"
-#include "mount.h"
 #include "options.h"
 #include "process.h"
 #include "session.h"
 #include "size.h"
 #include "system_error.h"
 
-/* Exit status, as mount(8) has it for its helpers. */
-enum {
-	EXIT_OK = 0,
-	EXIT_USAGE = 1,
-	EXIT_SYSTEM = 2,
-	EXIT_MOUNT = 32,
-};
-
-/* While files are open, how often to try to unmount after SIGTERM. */
-#define RETRY_MS 500
-/* After a second signal: for users to leave, and for workers to finish. */
-#define FORCE_MS 5000
+/* For workers to finish what they do. */
 #define LEAVE_MS 1000
 
 /* Requests on page granularity sleep in syncs, on others they compute. */
@@ -59,17 +50,15 @@ enum {
 struct daemon {
 	const struct options *options;
 	struct log log;
-	struct process_start start;
 	struct process_guards guards;
 	struct lock_watch *lock_watch;
+	struct keeper_client *keeper;
+	bool follows; /* another server of this mount */
 	unsigned nworker;
 	struct manager *manager;
-	struct device *device; /* the one of the command line */
-	struct mount *mount;
 	struct session *session;
 	struct caretaker *caretaker;
-	int signal_fd;
-	bool served; /* the mount has been usable */
+	bool hurried; /* told not to wait */
 };
 
 /* Say why a step failed, about what, and return r. */
@@ -126,18 +115,19 @@ choose_nworker(const struct options *options)
 	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
 }
 
-/* Attach the device of the command line, and wait until it can be shown. */
+/* Attach a device, and wait until it can be shown. */
 static int
-attach_device(struct daemon *daemon)
+attach_device(struct daemon *daemon, const struct device_options *options,
+    struct device_kept *kept)
 {
-	const struct device_options *options = &daemon->options->device;
 	struct btt_error error = { "" };
 	struct manager_owner owner;
 	struct job_info info;
 	struct job *job;
 	int r;
 
-	r = manager_attach(daemon->manager, options, &job, &owner, &error);
+	r = manager_attach_again(
+	    daemon->manager, options, kept, &job, &owner, &error);
 	if (r < 0)
 		return fail(daemon, options->path, r, &error);
 	while (!job_wait(job, DAY_MS))
@@ -148,12 +138,54 @@ attach_device(struct daemon *daemon)
 		(void)btt_error_set(&error, info.error, "%s", info.message);
 		return fail(daemon, options->path, info.error, &error);
 	}
-	daemon->device = registry_find(daemon->manager->registry, info.device);
+	return 0;
+}
+
+/* The name of a device that is kept, or NULL: it is something else. */
+static const char *
+kept_device(const struct kept_fd *kept)
+{
+	static const char prefix[] = "device/";
+	const size_t n = sizeof(prefix) - 1;
+
+	return strncmp(kept->name, prefix, n) == 0 ? kept->name + n : NULL;
+}
+
+/*
+ * Attach what the predecessor had.  One that cannot be attached any more stays,
+ * FAILED: the others have nothing to do with that.
+ */
+static int
+attach_kept_devices(struct daemon *daemon)
+{
+	struct kept_fds *inherited = keeper_client_inherited(daemon->keeper);
+	struct btt_error error = { "" };
+	struct device_options options;
+	struct device_kept *kept;
+	char name[NAME_MAX + 1];
+	const char *found;
+	size_t i;
+	int r;
+
+	for (i = 0; i < inherited->n;) {
+		if ((found = kept_device(&inherited->fd[i])) == NULL) {
+			i++;
+			continue;
+		}
+		(void)snprintf(name, sizeof(name), "%s", found);
+		/* Takes it out of what is inherited. */
+		r = device_kept_take(
+		    daemon->keeper, name, &options, &kept, &error);
+		if (r == 0)
+			(void)attach_device(daemon, &options, kept);
+		else
+			(void)fail(daemon, name, r, &error);
+	}
 	return 0;
 }
 
 static int
-open_device(struct daemon *daemon)
+open_devices(struct daemon *daemon)
 {
 	int r;
 
@@ -161,7 +193,12 @@ open_device(struct daemon *daemon)
 	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
 	if (r < 0)
 		return fail(daemon, "starting", r, NULL);
-	if ((r = attach_device(daemon)) < 0)
+	manager_set_keeper(daemon->manager, daemon->keeper,
+	    keeper_client_number(daemon->keeper));
+	r = daemon->follows
+	    ? attach_kept_devices(daemon)
+	    : attach_device(daemon, &daemon->options->device, NULL);
+	if (r < 0)
 		return r;
 	r = caretaker_start(daemon->manager, &daemon->caretaker);
 	return r < 0 ? fail(daemon, "caretaker", r, NULL) : 0;
@@ -173,72 +210,41 @@ on_hidden(void *arg, const char *name, uint64_t nodeid)
 	session_forget_file(arg, name, nodeid);
 }
 
-/*
- * From here on a signal unmounts instead of ending the process: blocked in this
- * thread and all that it starts, read from a descriptor.  SIGHUP means that the
- * terminal has gone; in the background there is none.
- */
+/* The session of a new mount, or of the one that the predecessor served. */
 static int
-take_signals(struct daemon *daemon)
+open_session(struct daemon *daemon, struct btt_error *error)
 {
-	sigset_t taken;
-
-	(void)sigemptyset(&taken);
-	(void)sigaddset(&taken, SIGTERM);
-	(void)sigaddset(&taken, SIGINT);
-	if (daemon->start.ready_fd < 0)
-		(void)sigaddset(&taken, SIGHUP);
-	else
-		(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)pthread_sigmask(SIG_BLOCK, &taken, NULL);
-	daemon->signal_fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
-	return daemon->signal_fd < 0 ? -errno : 0;
-}
-
-/* The path as the table of mounts should show it; to be freed. */
-static char *
-source_name(const struct options *options)
-{
-	if (options->fsname != NULL)
-		return strdup(options->fsname);
-	if (options->backing[0] == '/')
-		return strdup(options->backing);
-	return realpath(options->backing, NULL);
-}
-
-static int
-mount_and_serve(struct daemon *daemon)
-{
-	struct mount_options options = {
-		.path = daemon->options->mountpoint,
-		.read_only = daemon->options->device.read_only,
-		.sync = daemon->options->sync,
-		.allow_other = daemon->options->allow_other,
-	};
+	struct kept_fds *inherited = keeper_client_inherited(daemon->keeper);
 	const struct fs_context context = {
 		.registry = daemon->manager->registry,
 		.tree = daemon->manager->tree,
 	};
-	struct btt_error error = { "" };
-	char *source;
-	int fd, r;
+	int agreed_fd = -1, fd, r;
 
-	if ((r = take_signals(daemon)) < 0)
-		return fail(daemon, "signalfd", r, NULL);
-	if ((source = source_name(daemon->options)) == NULL)
-		return fail(daemon, daemon->options->backing, -errno, NULL);
-	options.source = source;
-	r = mount_new(&options, &daemon->mount, &fd, &error);
-	free(source);
-	if (r < 0)
-		return fail(daemon, options.path, r, &error);
-	r = session_open(fd, &context, daemon->manager->pool, daemon->nworker,
-	    &daemon->session, &error);
-	if (r < 0)
-		return fail(daemon, options.path, r, &error);
+	if (daemon->follows) {
+		fd = kept_fds_take(inherited, "fuse");
+		agreed_fd = kept_fds_find(inherited, "session");
+	} else if ((r = keeper_client_mount(daemon->keeper, &fd, error)) < 0)
+		return r;
+	r = session_open(fd, agreed_fd, &context, daemon->manager->pool,
+	    daemon->nworker, &daemon->session, error);
+	if (r < 0 || daemon->follows)
+		return r;
+	return keeper_client_keep(
+	    daemon->keeper, "session", session_agreed_fd(daemon->session));
+}
+
+static int
+open_and_start_session(struct daemon *daemon)
+{
+	const char *path = daemon->options->mountpoint;
+	struct btt_error error = { "" };
+	int r;
+
+	if ((r = open_session(daemon, &error)) < 0)
+		return fail(daemon, path, r, &error);
 	if ((r = session_start(daemon->session, &error)) < 0)
-		return fail(daemon, options.path, r, &error);
+		return fail(daemon, path, r, &error);
 	manager_set_hidden(daemon->manager, on_hidden, daemon->session);
 	return 0;
 }
@@ -257,158 +263,133 @@ log_session(const struct daemon *daemon)
 	    info.buffers_locked ? "yes" : "no");
 }
 
-/* Tell everybody who waits that the file can be used. */
+/* One line for each device that can be used. */
 static void
-announce(struct daemon *daemon)
+log_device(const struct daemon *daemon, struct device *device)
 {
-	const struct device *device;
+	struct device_status status;
 	char size[SIZE_TEXT_BYTES];
-	int r;
 
-	/* The terminal was there for errors; mount(8) is silent too. */
-	if (daemon->start.ready_fd >= 0)
-		log_use_syslog(&daemon->log);
-	device = daemon->device;
-	size_format(device->geometry.size_bytes, size);
+	device_get_status(device, &status);
+	if (status.nodeid == 0)
+		return;
+	size_format(status.geometry.size_bytes, size);
 	log_say(&daemon->log, LOG_INFO,
 	    "%s: serving as %s/%s, %s in sectors of %u bytes, %s, durable on "
 	    "%s",
-	    device->path, mount_path(daemon->mount), device->name, size,
-	    device->geometry.sector_bytes,
-	    device->geometry.read_only ? "read-only" : "read-write",
-	    device->geometry.durability == BTT_DURABLE_WRITE ? "write"
-							     : "flush");
-	(void)sd_notifyf(0, "READY=1\nSTATUS=Serving %s/%s",
-	    mount_path(daemon->mount), device->name);
-	if ((r = process_ready(&daemon->start)) < 0)
-		(void)fail(daemon, "leaving the terminal", r, NULL);
+	    device->path, daemon->options->mountpoint, device->name, size,
+	    status.geometry.sector_bytes,
+	    status.geometry.read_only ? "read-only" : "read-write",
+	    status.geometry.durability == BTT_DURABLE_WRITE ? "write"
+							    : "flush");
 }
 
-/* How far stopping has come. */
-struct stop {
-	unsigned nsignal;
-	bool unmounted; /* from our path; maybe not from everywhere */
-	bool said;      /* why it takes long */
+/* In the background the terminal was there for errors of the start. */
+static void
+leave_terminal(struct daemon *daemon)
+{
+	int fd;
+
+	if (daemon->options->foreground)
+		return;
+	log_use_syslog(&daemon->log);
+	(void)setsid(); /* fails only for who leads a session already */
+	if (chdir("/") != 0 || (fd = open("/dev/null", O_RDWR)) < 0)
+		return; /* then it keeps what it has */
+	(void)dup2(fd, STDIN_FILENO);
+	(void)dup2(fd, STDOUT_FILENO);
+	(void)dup2(fd, STDERR_FILENO);
+	(void)close(fd);
+}
+
+/* Tell everybody who waits that the files can be used. */
+static void
+announce(struct daemon *daemon)
+{
+	struct registry_list list;
+	struct session_info info;
+	char text[LINK_TEXT_BYTES];
+	size_t i;
+
+	leave_terminal(daemon);
+	if (registry_list(daemon->manager->registry, &list) == 0) {
+		for (i = 0; i < list.ndevice; i++)
+			log_device(daemon, list.devices[i]);
+		(void)snprintf(text, sizeof(text), "Serving %zu device%s in %s",
+		    list.ndevice, list.ndevice == 1 ? "" : "s",
+		    daemon->options->mountpoint);
+		registry_list_fini(&list);
+	}
+	session_get_info(daemon->session, &info);
+	keeper_client_serving(daemon->keeper, info.resend, text);
+}
+
+enum what_next {
+	GO_ON,
+	END,
+	YIELD, /* a successor is to go on */
 };
 
-/*
- * Wait for a signal, which is counted, or for the end of the session, which is
- * answered by true.
- */
-static bool
-await_end(struct daemon *daemon, int timeout_ms, struct stop *stop)
+/* What the keeper says. */
+static enum what_next
+hear_keeper(struct daemon *daemon)
 {
-	struct pollfd fds[] = {
-		{ .fd = session_fd(daemon->session), .events = POLLIN },
-		{ .fd = daemon->signal_fd, .events = POLLIN },
-	};
-	struct signalfd_siginfo info;
+	int heard = keeper_client_hear(daemon->keeper);
 
-	if (poll(fds, 2, timeout_ms) < 0)
-		return false; /* EINTR: the caller asks again */
-	if (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		log_say(&daemon->log, LOG_NOTICE, "%s from pid %u: stopping",
-		    sigdescr_np((int)info.ssi_signo), info.ssi_pid);
-		if (stop->nsignal++ == 0)
-			(void)sd_notify(0, "STOPPING=1");
+	if (heard == -EPIPE) /* it takes us along, in case that fails */
+		_exit(EXIT_SYSTEM);
+	switch (heard) {
+	case LINK_PING:
+		keeper_client_pong(
+		    daemon->keeper, session_stuck_ms(daemon->session));
+		return GO_ON;
+	case LINK_RESTART:
+		return YIELD;
+	case LINK_LEAVE:
+		return END;
+	case LINK_HURRY:
+		daemon->hurried = true;
+		return GO_ON;
+	default:
+		return GO_ON; /* of a later version */
 	}
-	return fds[0].revents != 0;
 }
 
-/* Say once why stopping has to wait. */
-static void
-say_waiting(struct daemon *daemon, struct stop *stop, int r,
-    const struct btt_error *error)
-{
-	char users[400];
-
-	if (stop->said)
-		return;
-	stop->said = true;
-	if (stop->unmounted)
-		snprintf(users, sizeof(users),
-		    "still mounted elsewhere (a bind mount, or another mount "
-		    "namespace)");
-	else if (r != -EBUSY || !mount_is_visible(daemon->mount))
-		snprintf(users, sizeof(users), "%s", error->text);
-	else
-		mount_describe_users(daemon->mount, users, sizeof(users));
-	if (users[0] == '\0')
-		snprintf(users, sizeof(users), "busy");
-	log_say(&daemon->log, LOG_WARNING,
-	    "%s: %s; waiting for that to end, a second signal does not wait",
-	    mount_path(daemon->mount), users);
-	(void)sd_notifyf(0, "STATUS=Waiting to unmount: %s", users);
-}
-
-/*
- * Take the file system away from whoever still uses it.  Users get ENOTCONN;
- * what was acknowledged to them is as safe as was promised.
- */
-static void
-force(struct daemon *daemon, struct stop *stop)
-{
-	struct btt_error error = { "" };
-	const char *path;
-	int r;
-
-	path = mount_path(daemon->mount);
-	if (!stop->unmounted) {
-		log_say(
-		    &daemon->log, LOG_WARNING, "%s: unmounting lazily", path);
-		r = mount_remove(daemon->mount, MOUNT_LAZILY, &error);
-		if (r < 0)
-			(void)fail(daemon, path, r, &error);
-	}
-	if (await_end(daemon, FORCE_MS, stop))
-		return;
-	if ((r = mount_abort(daemon->mount)) == 0)
-		log_say(&daemon->log, LOG_WARNING,
-		    "%s: aborted what was in use", path);
-	else
-		/* Then what is in use fails when the descriptor is closed. */
-		log_say(&daemon->log, LOG_WARNING,
-		    "%s: leaving while it is in use", path);
-}
-
-/*
- * Serve until the file system is gone: unmounted by somebody else, or by
- * ourselves, after a signal as soon as nobody uses it, after a second one in
- * any case.
- */
-static void
+/* Serve until the mount is gone, or the keeper wants something else. */
+static enum what_next
 serve(struct daemon *daemon)
 {
-	struct btt_error error = { "" };
-	struct stop stop = { 0 };
-	int r;
+	enum what_next next;
+	struct pollfd fds[] = {
+		{ .fd = session_fd(daemon->session), .events = POLLIN },
+		{ .fd = keeper_client_fd(daemon->keeper), .events = POLLIN },
+	};
 
-	while (!await_end(daemon, stop.nsignal == 0 ? -1 : RETRY_MS, &stop)) {
-		if (stop.nsignal == 0)
-			continue;
-		r = 0;
-		if (!stop.unmounted) {
-			r = mount_remove(daemon->mount, MOUNT_CLEANLY, &error);
-			stop.unmounted = r == 0;
-			if (r == 0)
-				continue; /* the session ends now */
-		}
-		if (stop.nsignal > 1) {
-			force(daemon, &stop);
-			return;
-		}
-		say_waiting(daemon, &stop, r, &error);
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			continue; /* EINTR */
+		if (fds[0].revents != 0)
+			return END;
+		if (fds[1].revents != 0 &&
+		    (next = hear_keeper(daemon)) != GO_ON)
+			return next;
 	}
 }
 
-/* Has somebody sent one more signal?  Asked while devices are closed. */
+/* Has the keeper said so?  Asked while devices are closed. */
 static bool
 is_hurried(void *arg)
 {
-	const struct daemon *daemon = arg;
-	struct signalfd_siginfo info;
+	struct daemon *daemon = arg;
+	struct pollfd notice = {
+		.fd = keeper_client_fd(daemon->keeper),
+		.events = POLLIN,
+	};
 
-	return read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info);
+	while (!daemon->hurried && poll(&notice, 1, 0) > 0 &&
+	    (notice.revents & POLLIN) != 0)
+		(void)hear_keeper(daemon);
+	return daemon->hurried;
 }
 
 /* What hangs in a backing store would keep us for ever. */
@@ -428,7 +409,6 @@ leave_at_once(struct daemon *daemon)
 static int
 shut_down(struct daemon *daemon)
 {
-	struct btt_error error = { "" };
 	int r, r2;
 
 	r = 0;
@@ -436,23 +416,11 @@ shut_down(struct daemon *daemon)
 		r = session_stop(daemon->session, LEAVE_MS);
 	if (r < 0)
 		(void)fail(daemon, "reading requests", r, NULL);
-	/*
-	 * Only where the session did not end with its mount: else what is at
-	 * the path may be somebody else's by now.
-	 */
-	if (daemon->mount != NULL && (r < 0 || !daemon->served)) {
-		r2 = mount_remove(daemon->mount, MOUNT_LAZILY, &error);
-		if (r2 < 0)
-			(void)fail(
-			    daemon, mount_path(daemon->mount), r2, &error);
-	}
 	caretaker_stop(daemon->caretaker);
 	if (daemon->manager != NULL)
 		manager_unset_hidden(daemon->manager);
 	/* Whoever still waits is told now, not after the last sync. */
 	session_close(daemon->session);
-	mount_free(daemon->mount);
-	device_unref(daemon->device);
 	r2 = 0;
 	if (daemon->manager != NULL)
 		r2 = manager_stop(daemon->manager, is_hurried, daemon);
@@ -460,9 +428,22 @@ shut_down(struct daemon *daemon)
 		leave_at_once(daemon);
 	manager_free(daemon->manager);
 	lock_watch_stop(daemon->lock_watch);
-	if (daemon->signal_fd >= 0)
-		(void)close(daemon->signal_fd);
 	return r < 0 ? r : r2;
+}
+
+/*
+ * Make room for a successor: answer what was read, make durable what was
+ * written, and leave the devices as they are.  What cannot be made durable is
+ * the successor's to say, since the keeper has it.
+ */
+_Noreturn static void
+yield(struct daemon *daemon)
+{
+	(void)session_stop(daemon->session, 0);
+	manager_flush_all(daemon->manager);
+	keeper_client_say(daemon->keeper, LINK_YIELD, NULL);
+	log_say(&daemon->log, LOG_INFO, "making room for another server");
+	_exit(EXIT_OK);
 }
 
 static int
@@ -480,36 +461,51 @@ start(struct daemon *daemon)
 	    &daemon->log, LOCK_WATCH_STALL_MS, &daemon->lock_watch);
 	if (r < 0)
 		return fail(daemon, "lock watch", r, NULL);
-	if ((r = open_device(daemon)) < 0)
+	if ((r = open_devices(daemon)) < 0)
 		return r;
-	if ((r = mount_and_serve(daemon)) < 0)
+	if ((r = open_and_start_session(daemon)) < 0)
 		return r;
 	log_session(daemon);
 	return 0;
 }
 
+/* Signals are the keeper's: to us they may come because they go to all. */
+static void
+leave_signals_to_keeper(void)
+{
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGUSR2, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
 /* Returns the exit status. */
 static int
-run(const struct options *options)
+run_server(const struct options *options)
 {
-	struct daemon daemon = {
-		.options = options,
-		.start = { .ready_fd = -1 },
-		.signal_fd = -1,
-	};
+	struct daemon daemon = { .options = options };
 	int r, r2;
 
+	leave_signals_to_keeper();
 	log_open(&daemon.log, options->debug);
-	if (!options->foreground && (r = process_fork(&daemon.start)) < 0) {
-		(void)fail(&daemon, "fork", r, NULL);
+	r = keeper_client_new(
+	    options->ask_socket, options->notice_socket, &daemon.keeper);
+	if (r < 0) {
+		(void)fail(&daemon, "the keeper", r, NULL);
 		return EXIT_SYSTEM;
 	}
+	daemon.follows = keeper_client_number(daemon.keeper) > 0;
+	if (daemon.follows && !options->foreground)
+		leave_terminal(&daemon);
 	if ((r = start(&daemon)) == 0) {
-		daemon.served = true;
 		announce(&daemon);
-		serve(&daemon);
+		if (serve(&daemon) == YIELD)
+			yield(&daemon);
 	}
 	r2 = shut_down(&daemon);
+	keeper_client_say(daemon.keeper, LINK_ENDED, NULL);
+	keeper_client_free(daemon.keeper);
 	if (r2 < 0 || r == -ENOMEM)
 		return EXIT_SYSTEM;
 	if (r < 0)
@@ -543,7 +539,9 @@ main(int argc, char *argv[])
 		break;
 	case OPTIONS_SERVE:
 	default:
-		status = run(&options);
+		status = options.ask_socket < 0
+		    ? keeper_run(&options, argc, argv)
+		    : run_server(&options);
 		break;
 	}
 out:

@@ -40,6 +40,14 @@ manager_new(
 }
 
 void
+manager_set_keeper(
+    struct manager *manager, struct keeper_client *keeper, uint64_t number)
+{
+	manager->keeper = keeper;
+	tree_set_number(manager->tree, number);
+}
+
+void
 manager_free(struct manager *manager)
 {
 	if (manager == NULL)
@@ -65,6 +73,26 @@ manager_sleep_ms(unsigned ms)
 
 	sync_assert_none_held(SYNC_HERE);
 	(void)SYNC_SLEEPS(nanosleep(&time, NULL)); /* shorter is fine */
+}
+
+void
+manager_flush_all(struct manager *manager)
+{
+	struct registry_list list;
+	struct device *device;
+	size_t i;
+
+	if (registry_list(manager->registry, &list) < 0)
+		return;
+	for (i = 0; i < list.ndevice; i++) {
+		device = list.devices[i];
+		if (!pins_take(&device->pins))
+			continue;
+		if (device->btt != NULL)
+			(void)!btt_flush(device->btt, NULL);
+		pins_drop(&device->pins);
+	}
+	registry_list_fini(&list);
 }
 
 void

@@ -27,12 +27,15 @@
 #include "tree.h"
 #include "workqueue.h"
 
+struct keeper_client;
+
 /* The kernel may still know the file of that name and number: it is no more. */
 typedef void manager_hidden_fn(void *arg, const char *name, uint64_t nodeid);
 
 /* Keys: I immutable after manager_new, H see manager_set_hidden. */
 struct manager {
 	const struct log *log;        /* [I] */
+	struct keeper_client *keeper; /* [I] NULL: nothing outlives us */
 	struct event_ring *events;    /* [I] */
 	struct job_table *jobs;       /* [I] */
 	struct registry *registry;    /* [I] */
@@ -52,6 +55,12 @@ struct manager {
  */
 int manager_new(unsigned nworker, const struct log *log,
     struct manager **ret_manager) BTT_MUST_CHECK;
+/*
+ * Before anything is attached: let devices outlive a crash of this server,
+ * which is that number of its mount.
+ */
+void manager_set_keeper(
+    struct manager *manager, struct keeper_client *keeper, uint64_t number);
 /* It was stopped, or nothing was ever attached.  NULL is fine. */
 void manager_free(struct manager *manager);
 
@@ -87,6 +96,20 @@ struct manager_owner {
 int manager_attach(struct manager *manager,
     const struct device_options *options, struct job **ret_job,
     struct manager_owner *ret_owner, struct btt_error *error) BTT_MUST_CHECK;
+/*
+ * The same of one that a predecessor has left; kept is the device's from now
+ * on, also when an error is returned.
+ */
+int manager_attach_again(struct manager *manager,
+    const struct device_options *options, struct device_kept *kept,
+    struct job **ret_job, struct manager_owner *ret_owner,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Make everything durable that was written so far, on all devices.  Their errors
+ * are btt_failed's too.
+ */
+void manager_flush_all(struct manager *manager);
 
 struct manager_detach_options {
 	bool force; /* open handles get ENODEV */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device_kept.h"
 #include "manager_impl.h"
 #include "system_error.h"
 
@@ -123,6 +124,23 @@ step_identify(struct probe *probe)
 	return r;
 }
 
+/* From here on a crash must not undo what is acknowledged. */
+static int
+step_keep(struct probe *probe)
+{
+	struct device *device = probe->device;
+	struct device_kept *kept;
+	int r;
+
+	if (device->kept != NULL)
+		return 0; /* the predecessor's */
+	r = device_kept_new(probe->manager->keeper, device->name,
+	    &device->options, &kept, &probe->error);
+	if (r == 0)
+		device_set_kept(device, kept);
+	return r;
+}
+
 static int
 step_recover(struct probe *probe)
 {
@@ -148,9 +166,18 @@ show_locked(struct probe *probe, struct device *device) REQUIRES(device->lock)
 
 	if (device->dead)
 		return -ECANCELED;
-	r = tree_show(probe->manager->tree, device, &nodeid, &probe->error);
+	nodeid = device_kept_nodeid(device->kept);
+	r = nodeid != 0
+	    ? tree_show_again(
+		  probe->manager->tree, device, nodeid, &probe->error)
+	    : tree_show(probe->manager->tree, device, &nodeid, &probe->error);
 	if (r < 0)
 		return r;
+	/*
+	 * A crash just here shows the file by another number: the kernel may
+	 * have heard of this one by now, and finds nobody there.
+	 */
+	device_kept_set_nodeid(device->kept, nodeid);
 	device_set_nodeid_locked(device, nodeid);
 	device->probing = false;
 	device_move_locked(device,
@@ -180,6 +207,7 @@ static const struct step {
 	{ "open", step_open },
 	{ "badblocks", step_badblocks },
 	{ "identify", step_identify },
+	{ "keep", step_keep },
 	{ "recover", step_recover },
 	{ "show", step_show },
 };
@@ -367,15 +395,18 @@ insert_or_say_why(struct manager *manager, struct device *device,
 
 static int
 attach(struct manager *manager, const struct device_options *options,
-    struct job **ret_job, struct manager_owner *ret_owner,
-    struct btt_error *error)
+    struct device_kept *kept, struct job **ret_job,
+    struct manager_owner *ret_owner, struct btt_error *error)
 {
 	struct device *device;
 	int r;
 
 	r = device_new(options, manager->events, manager->jobs, &device, error);
-	if (r < 0)
+	if (r < 0) {
+		device_kept_free(kept);
 		return r;
+	}
+	device_set_kept(device, kept);
 	device->manager = manager;
 	device->probe_work.fn = run_probe;
 	r = insert_or_say_why(manager, device, ret_owner, error);
@@ -394,13 +425,25 @@ manager_attach(struct manager *manager, const struct device_options *options,
     struct job **ret_job, struct manager_owner *ret_owner,
     struct btt_error *error)
 {
+	return manager_attach_again(
+	    manager, options, NULL, ret_job, ret_owner, error);
+}
+
+int
+manager_attach_again(struct manager *manager,
+    const struct device_options *options, struct device_kept *kept,
+    struct job **ret_job, struct manager_owner *ret_owner,
+    struct btt_error *error)
+{
 	int r;
 
 	ret_owner->found = false;
-	if (!pins_take(&manager->open))
+	if (!pins_take(&manager->open)) {
+		device_kept_free(kept);
 		return btt_error_set(
 		    error, -ESHUTDOWN, "the daemon is about to end");
-	r = attach(manager, options, ret_job, ret_owner, error);
+	}
+	r = attach(manager, options, kept, ret_job, ret_owner, error);
 	pins_drop(&manager->open);
 	return r;
 }

@@ -30,7 +30,7 @@ kill_locked(struct device *device, const struct manager_detach_options *options,
 {
 	uint64_t nopen;
 
-	nopen = atomic_load(&device->nopen);
+	nopen = atomic_load(device->nopen);
 	if (!device->dead && nopen > 0 && !options->force)
 		return btt_error_set(error, -EBUSY,
 		    "it is in use: %llu open handle%s",

@@ -215,6 +215,32 @@ set_commit(struct options *options, const char *value, struct btt_error *error)
 }
 
 static int
+set_hang(struct options *options, const char *value, struct btt_error *error)
+{
+	unsigned long n;
+
+	if (parse_number(value, 10, OPTIONS_HANG_SECONDS_MAX, &n) < 0)
+		return btt_error_set(error, -EINVAL,
+		    "hang=%s: must be from 0 to %u seconds", value,
+		    OPTIONS_HANG_SECONDS_MAX);
+	options->hang_seconds = (unsigned)n;
+	return 0;
+}
+
+static int
+set_crashes(struct options *options, const char *value, struct btt_error *error)
+{
+	unsigned long n;
+
+	if (parse_number(value, 10, OPTIONS_NCRASH_MAX, &n) < 0)
+		return btt_error_set(error, -EINVAL,
+		    "crashes=%s: must be from 0 to %u", value,
+		    OPTIONS_NCRASH_MAX);
+	options->ncrash = (unsigned)n;
+	return 0;
+}
+
+static int
 set_durability(
     struct options *options, const char *value, struct btt_error *error)
 {
@@ -273,6 +299,13 @@ static const struct word words[] = {
 	{ "workers", "N", set_workers,
 	    "threads that serve requests (default: 2 to 8 by the\n"
 	    "number of CPUs; 32 where durability costs a sync)" },
+	{ "crashes", "N", set_crashes,
+	    "how often in a minute the server may crash and another\n"
+	    "go on with the mount (default: 10)" },
+	{ "hang", "SECONDS", set_hang,
+	    "replace a server that has left a request unanswered for\n"
+	    "so long, and if that does not help fail what is in use;\n"
+	    "0: never (default: 120)" },
 	{ "fsname", "NAME", set_fsname,
 	    "the source that mount(8) shows (default: BACKING)" },
 	{ "sync", NULL, set_sync, "every write is durable when it returns" },
@@ -306,13 +339,15 @@ static const char *const ignored_prefixes[] = { "x-", "X-", "comment=" };
 enum {
 	LONG_HELP = 'h',
 	LONG_VERSION = 'V',
-	LONG_FOREGROUND = 'f'
+	LONG_FOREGROUND = 'f',
+	LONG_SERVER = 256, /* of the keeper's, for nobody else */
 };
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, LONG_HELP },
 	{ "version", no_argument, NULL, LONG_VERSION },
 	{ "foreground", no_argument, NULL, LONG_FOREGROUND },
+	{ "server", required_argument, NULL, LONG_SERVER },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -465,6 +500,12 @@ parse_switches(
 		case LONG_FOREGROUND:
 			options->foreground = true;
 			break;
+		case LONG_SERVER:
+			if (sscanf(optarg, "%d,%d", &options->ask_socket,
+				&options->notice_socket) != 2)
+				return btt_error_set(error, -EINVAL,
+				    "--server is for the keeper only");
+			break;
 		case LONG_HELP:
 			options->action = OPTIONS_HELP;
 			return 0;
@@ -495,7 +536,13 @@ options_parse(int argc, char *argv[], struct options *ret_options,
 	int r;
 
 	options = ret_options;
-	*options = (struct options){ .action = OPTIONS_SERVE };
+	*options = (struct options){
+		.action = OPTIONS_SERVE,
+		.hang_seconds = OPTIONS_HANG_SECONDS,
+		.ncrash = OPTIONS_NCRASH,
+		.ask_socket = -1,
+		.notice_socket = -1,
+	};
 	device_options_init(&options->device);
 	if ((r = parse_switches(options, argc, argv, error)) < 0)
 		return r;

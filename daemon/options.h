@@ -25,17 +25,26 @@ enum options_action {
 	OPTIONS_VERSION,
 };
 
+/* Longer than a disk takes for anything, and as the kernel has it for tasks. */
+#define OPTIONS_HANG_SECONDS 120u
+#define OPTIONS_HANG_SECONDS_MAX 86400u
+#define OPTIONS_NCRASH 10u
+#define OPTIONS_NCRASH_MAX 100000u
+
 struct options {
 	enum options_action action;
 	bool foreground;
 	bool debug;
 	bool allow_other;
 	bool sync;
-	unsigned nworker;             /* 0: chosen by session */
-	const char *backing;          /* as given */
-	const char *mountpoint;       /* as given */
-	const char *fsname;           /* NULL: the backing store's path */
-	struct device_options device; /* path is backing */
+	unsigned nworker;      /* 0: chosen by session */
+	unsigned hang_seconds; /* of a server, before it is killed; 0: no */
+	unsigned ncrash;       /* of servers in a minute, to live with */
+	int ask_socket, notice_socket; /* of a server, to its keeper; else -1 */
+	const char *backing;           /* as given */
+	const char *mountpoint;        /* as given */
+	const char *fsname;            /* NULL: the backing store's path */
+	struct device_options device;  /* path is backing */
 	char *words; /* owned; what the strings above that -o gave point to */
 };
 

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +24,15 @@
 #define WAKE_SIGNAL SIGUSR1
 #define WAKE_INTERVAL_MS 10
 
+/* Only the worker writes it: no read-modify-write is needed. */
+static void
+take_turn(struct worker *worker)
+{
+	atomic_store_explicit(&worker->turn,
+	    atomic_load_explicit(&worker->turn, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
+}
+
 static void *
 worker_main(void *arg)
 {
@@ -40,8 +50,11 @@ worker_main(void *arg)
 	n = 0;
 	while (n >= 0 && !atomic_load(&session->stopping)) {
 		sync_assert_at_rest(SYNC_HERE);
-		if ((n = worker_receive(worker)) > 0)
-			worker_serve(worker, (size_t)n);
+		if ((n = worker_receive(worker)) <= 0)
+			continue;
+		take_turn(worker);
+		worker_serve(worker, (size_t)n);
+		take_turn(worker);
 	}
 	if (n < 0 && n != -ENODEV) {
 		none = 0;
@@ -110,8 +123,29 @@ install_wake(void)
 	return sigaction(WAKE_SIGNAL, &action, NULL) != 0 ? -errno : 0;
 }
 
+static int
+open_agreed(struct session *session, int agreed_fd)
+{
+	if (agreed_fd < 0)
+		return session_kept_new(&session->agreed, &session->agreed_fd);
+	return session_kept_map(agreed_fd, &session->agreed);
+}
+
+static int
+agree(struct session *session, int agreed_fd, struct btt_error *error)
+{
+	int r;
+
+	r = agreed_fd < 0 ? session_negotiate(session, error)
+			  : session_renegotiate(session, error);
+	if (r == 0)
+		tree_share_elided(
+		    session->context.tree, &session->agreed->fsync_elided);
+	return r;
+}
+
 int
-session_open(int fd, const struct fs_context *context,
+session_open(int fd, int agreed_fd, const struct fs_context *context,
     struct btt_worker_pool *pool, unsigned nworker,
     struct session **ret_session, struct btt_error *error)
 {
@@ -131,9 +165,14 @@ session_open(int fd, const struct fs_context *context,
 	session->nworker = nworker;
 	session->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	session->info.buffers_locked = true;
+	session->agreed_fd = -1;
 	session->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->ended_fd < 0) {
 		r = system_error(error, -errno, "eventfd");
+		goto fail;
+	}
+	if ((r = open_agreed(session, agreed_fd)) < 0) {
+		(void)system_error(error, r, "what was agreed on");
 		goto fail;
 	}
 	if ((r = install_wake()) < 0) {
@@ -149,7 +188,7 @@ session_open(int fd, const struct fs_context *context,
 	}
 	if ((r = session_new_fuse(session, error)) < 0)
 		goto fail;
-	if ((r = session_negotiate(session, error)) < 0)
+	if ((r = agree(session, agreed_fd, error)) < 0)
 		goto fail;
 	*ret_session = session;
 	return 0;
@@ -202,7 +241,8 @@ session_start(struct session *session, struct btt_error *error)
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
-		return 0;
+		return session->is_resumed ? session_ask_again(session, error)
+					   : 0;
 	(void)session_stop(session, 0); /* the error is the one of above */
 	return system_error(error, -r, "starting the workers");
 }
@@ -218,6 +258,36 @@ session_forget_file(struct session *session, const char *name, uint64_t nodeid)
 	(void)fuse_lowlevel_notify_delete(
 	    session->fuse, FUSE_ROOT_ID, nodeid, name, strlen(name));
 	(void)fuse_lowlevel_notify_inval_inode(session->fuse, nodeid, 0, 0);
+}
+
+int
+session_agreed_fd(const struct session *session)
+{
+	return session->agreed_fd;
+}
+
+unsigned
+session_stuck_ms(struct session *session)
+{
+	struct timespec now;
+	uint64_t now_ms, longest_ms, turn;
+	unsigned i;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	longest_ms = 0;
+	for (i = 0; i < session->nworker; i++) {
+		struct worker *worker = &session->workers[i];
+
+		turn =
+		    atomic_load_explicit(&worker->turn, memory_order_relaxed);
+		if (turn != worker->seen_turn || turn % 2 == 0) {
+			worker->seen_turn = turn;
+			worker->seen_ms = now_ms;
+		} else if (longest_ms < now_ms - worker->seen_ms)
+			longest_ms = now_ms - worker->seen_ms;
+	}
+	return longest_ms > UINT_MAX ? UINT_MAX : (unsigned)longest_ms;
 }
 
 int
@@ -287,5 +357,8 @@ session_close(struct session *session)
 		worker_fini(&session->workers[i]);
 	if (session->ended_fd >= 0)
 		(void)close(session->ended_fd);
+	session_kept_unmap(session->agreed);
+	if (session->agreed_fd >= 0)
+		(void)close(session->agreed_fd); /* memory */
 	free(session);
 }

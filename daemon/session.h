@@ -33,16 +33,29 @@ struct session_info {
 };
 
 /*
- * Take over a descriptor on which the kernel's INIT waits, and answer it.  The
- * descriptor is the session's from now on, also when an error is returned.
+ * Take over a descriptor on which the kernel's INIT waits, and answer it; or
+ * one on which a predecessor did so, whose memory of that is agreed_fd then,
+ * else -1.  fd is the session's from now on, also when an error is returned.
  * Worker i of the session uses worker i of the pool, which has nworker.
  *
  * Errors: -EPROTO if the kernel's protocol is too old or it sent something
  * else; -ENODEV if the mount is gone already; -ENOMEM.
  */
-int session_open(int fd, const struct fs_context *context,
+int session_open(int fd, int agreed_fd, const struct fs_context *context,
     struct btt_worker_pool *pool, unsigned nworker,
     struct session **ret_session, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * What kernel and server have agreed on, in memory that a later server can be
+ * given as agreed_fd.  The descriptor stays the session's.
+ */
+int session_agreed_fd(const struct session *session);
+
+/*
+ * Milliseconds for which some worker has been busy with one request, as far as
+ * two calls of this can tell.  One thread.
+ */
+unsigned session_stuck_ms(struct session *session);
 
 void
 session_get_info(const struct session *session, struct session_info *ret_info);

@@ -15,6 +15,7 @@
 
 #include "fs_io.h"
 #include "session.h"
+#include "session_kept.h"
 
 /* What precedes the payload of a WRITE. */
 #define HEAD_BYTES \
@@ -32,6 +33,11 @@ struct worker {
 	struct fuse_in_header *request; /* [W] in the buffer, see below */
 	uint8_t *payload;               /* [W] page-aligned; of a WRITE */
 	struct iovec *iov;              /* [W] BTT_READ_IOV and a header */
+	/* [a] relaxed; rises when a request is begun, and when it is done */
+	_Atomic uint64_t turn;
+	/* Those who look for stuck ones, see session_stuck_ms. */
+	uint64_t seen_turn; /* [C] */
+	uint64_t seen_ms;   /* [C] since when */
 };
 
 /*
@@ -44,8 +50,11 @@ struct session {
 	struct btt_worker_pool *pool; /* [I] */
 	int fd;                       /* [I] */
 	int ended_fd;                 /* [I] eventfd */
+	struct session_kept *agreed;  /* [I] shared memory */
+	int agreed_fd;                /* [I] */
 	size_t page_bytes;            /* [I] */
 	struct session_info info;     /* [I] */
+	bool is_resumed;              /* [I] a mount that another one served */
 	uint64_t init_flags;          /* [N] that the kernel offers */
 	int init_error;               /* [N] of the answer to INIT */
 	unsigned nworker;             /* [I] */
@@ -75,6 +84,16 @@ int session_new_fuse(struct session *session, struct btt_error *error)
  * thread.  Until then the kernel holds every other request back.
  */
 int session_negotiate(struct session *session, struct btt_error *error)
+    BTT_MUST_CHECK;
+
+/*
+ * The same by the message that a predecessor was sent: libfuse is told, the
+ * kernel is not.  Then have the kernel give out again what the predecessor has
+ * left unanswered.
+ */
+int session_renegotiate(struct session *session, struct btt_error *error)
+    BTT_MUST_CHECK;
+int session_ask_again(struct session *session, struct btt_error *error)
     BTT_MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
  * on before the first request.
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <fuse_lowlevel.h>
@@ -72,6 +73,9 @@ on_libfuse_writev(int fd, struct iovec *iov, int niov, void *userdata)
 		session->init_error = header->error;
 		if (niov > 1 && iov[1].iov_len >= sizeof(struct fuse_init_out))
 			amend_init(session, iov[1].iov_base);
+		/* It has heard this from a predecessor. */
+		if (session->is_resumed)
+			return header->len;
 	}
 	return writev(fd, iov, niov);
 }
@@ -113,23 +117,17 @@ session_new_fuse(struct session *session, struct btt_error *error)
 	return 0;
 }
 
-int
-session_negotiate(struct session *session, struct btt_error *error)
+/* The kernel's first message is in the first worker's buffer. */
+static int
+process_init(struct session *session, size_t n, struct btt_error *error)
 {
 	const struct fuse_init_in *in;
 	struct worker *worker;
-	ssize_t n;
 
 	worker = &session->workers[0];
-	do {
-		n = worker_receive(worker);
-	} while (n == 0);
-	if (n < 0)
-		return system_error(
-		    error, (int)n, "reading the kernel's first request");
 	in = (const struct fuse_init_in *)(const void *)(worker->request + 1);
 	if (worker->request->opcode != FUSE_INIT ||
-	    (size_t)n < sizeof(*worker->request) +
+	    n < sizeof(*worker->request) +
 		    offsetof(struct fuse_init_in, flags2))
 		return btt_error_set(error, -EPROTO,
 		    "the kernel began with request %u, not with INIT",
@@ -140,10 +138,58 @@ session_negotiate(struct session *session, struct btt_error *error)
 	if ((in->flags & FUSE_INIT_EXT) != 0)
 		session->init_flags |= (uint64_t)in->flags2 << 32;
 	session->init_error = -EINPROGRESS;
-	worker_serve_by_libfuse(worker, (size_t)n);
+	if (!session->is_resumed &&
+	    session_kept_set(session->agreed, worker->request, n) < 0)
+		return btt_error_set(
+		    error, -EPROTO, "the kernel's first request is too long");
+	worker_serve_by_libfuse(worker, n);
 	if (session->init_error != 0)
 		return btt_error_set(error, -EPROTO,
 		    "the kernel's FUSE protocol %u.%u does not suit libfuse",
 		    in->major, in->minor);
+	return 0;
+}
+
+int
+session_negotiate(struct session *session, struct btt_error *error)
+{
+	struct worker *worker;
+	ssize_t n;
+
+	worker = &session->workers[0];
+	do {
+		n = worker_receive(worker);
+	} while (n == 0);
+	if (n < 0)
+		return system_error(
+		    error, (int)n, "reading the kernel's first request");
+	return process_init(session, (size_t)n, error);
+}
+
+int
+session_renegotiate(struct session *session, struct btt_error *error)
+{
+	size_t bytes = session->agreed->init_bytes;
+
+	if (bytes < sizeof(struct fuse_in_header))
+		return btt_error_set(
+		    error, -EUCLEAN, "what was agreed on makes no sense");
+	memcpy(session->workers[0].request, session->agreed->init, bytes);
+	session->is_resumed = true;
+	return process_init(session, bytes, error);
+}
+
+int
+session_ask_again(struct session *session, struct btt_error *error)
+{
+	const struct fuse_out_header resend = {
+		.len = sizeof(resend),
+		.error = FUSE_NOTIFY_RESEND,
+	};
+
+	/* ENODEV: the mount has gone, as the workers will see. */
+	if (write(session->fd, &resend, sizeof(resend)) < 0 && errno != ENODEV)
+		return system_error(
+		    error, -errno, "asking for the requests again");
 	return 0;
 }

@@ -14,6 +14,9 @@ static const struct lock_class tree_class = {
 	.flags = 0,
 };
 
+/* How often a server may use one place: years of attaching and detaching. */
+#define NUSED_A_SERVER (UINT64_C(1) << 32)
+
 /* Where a device is shown.  Keys: T the tree's lock, a atomic. */
 struct place {
 	/* [a] read by requests, written under T; the crossing of tree.h */
@@ -41,6 +44,7 @@ struct tree {
 	struct timespec changed;   /* [T] */
 	_Atomic bool keeps_fsync;  /* [a] never to be elided */
 	_Atomic bool fsync_elided; /* [a] set under T; the kernel knows */
+	_Atomic uint32_t *shared;  /* [I] the same for successors, or NULL */
 	struct place places[TREE_DEVICE_MAX];
 };
 
@@ -63,6 +67,17 @@ tree_new(unsigned nworker, struct tree **ret_tree)
 	memset(tree->slots, 0, nworker * sizeof(*tree->slots));
 	*ret_tree = tree;
 	return 0;
+}
+
+void
+tree_set_number(struct tree *tree, uint64_t number)
+{
+	unsigned i;
+
+	mutex_lock(&tree->lock);
+	for (i = 0; i < TREE_DEVICE_MAX; i++)
+		tree->places[i].nused = number * NUSED_A_SERVER;
+	mutex_unlock(&tree->lock);
 }
 
 void
@@ -97,12 +112,24 @@ free_place(struct tree *tree) REQUIRES(tree->lock)
 	return i < TREE_DEVICE_MAX ? &tree->places[tree->nplace++] : NULL;
 }
 
+static void
+show_at(struct tree *tree, struct device *device, struct place *place,
+    uint64_t nodeid) REQUIRES(tree->lock)
+{
+	if (device_needs_flush(device))
+		tree->nflush++;
+	place->is_taken = true;
+	(void)clock_gettime(CLOCK_REALTIME, &tree->changed);
+	atomic_store(&place->nodeid, nodeid);
+	/* Last: from here on requests find it. */
+	atomic_store(&place->device, device);
+}
+
 static int
 show_locked(struct tree *tree, struct device *device, uint64_t *ret_nodeid,
     struct btt_error *error) REQUIRES(tree->lock)
 {
 	struct place *place;
-	uint64_t nodeid;
 
 	if (device_needs_flush(device) && atomic_load(&tree->fsync_elided))
 		return btt_error_set(error, -EBUSY,
@@ -111,17 +138,40 @@ show_locked(struct tree *tree, struct device *device, uint64_t *ret_nodeid,
 	if ((place = free_place(tree)) == NULL)
 		return btt_error_set(error, -ENOSPC,
 		    "there are %u devices already", TREE_DEVICE_MAX);
-	if (device_needs_flush(device))
-		tree->nflush++;
-	place->is_taken = true;
-	nodeid = TREE_ROOT_ID + 1 + (uint64_t)(place - tree->places) +
+	*ret_nodeid = TREE_ROOT_ID + 1 + (uint64_t)(place - tree->places) +
 	    TREE_DEVICE_MAX * place->nused++;
-	(void)clock_gettime(CLOCK_REALTIME, &tree->changed);
-	*ret_nodeid = nodeid;
-	atomic_store(&place->nodeid, nodeid);
-	/* Last: from here on requests find it. */
-	atomic_store(&place->device, device);
+	show_at(tree, device, place, *ret_nodeid);
 	return 0;
+}
+
+static int
+show_again_locked(struct tree *tree, struct device *device, uint64_t nodeid,
+    struct btt_error *error) REQUIRES(tree->lock)
+{
+	struct place *place = place_of(tree, nodeid);
+	unsigned index;
+
+	if (place == NULL || place->is_taken)
+		return btt_error_set(error, -EUCLEAN,
+		    "it was file number %llu, which cannot be",
+		    (unsigned long long)nodeid);
+	index = (unsigned)(place - tree->places);
+	if (tree->nplace <= index)
+		tree->nplace = index + 1;
+	show_at(tree, device, place, nodeid);
+	return 0;
+}
+
+int
+tree_show_again(struct tree *tree, struct device *device, uint64_t nodeid,
+    struct btt_error *error)
+{
+	int r;
+
+	mutex_lock(&tree->lock);
+	r = show_again_locked(tree, device, nodeid, error);
+	mutex_unlock(&tree->lock);
+	return r;
 }
 
 int
@@ -291,8 +341,12 @@ tree_elides_fsync(struct tree *tree)
 	if (atomic_load(&tree->fsync_elided))
 		return true;
 	mutex_lock(&tree->lock);
-	if ((elides = tree->nflush == 0))
+	if ((elides = tree->nflush == 0)) {
+		/* A crash in between finds a kernel that was not told. */
+		if (tree->shared != NULL)
+			atomic_store(tree->shared, 1);
 		atomic_store(&tree->fsync_elided, true);
+	}
 	mutex_unlock(&tree->lock);
 	return elides;
 }
@@ -301,4 +355,12 @@ void
 tree_keep_fsync(struct tree *tree)
 {
 	atomic_store(&tree->keeps_fsync, true);
+}
+
+void
+tree_share_elided(struct tree *tree, _Atomic uint32_t *elided)
+{
+	tree->shared = elided;
+	if (atomic_load(elided) != 0)
+		atomic_store(&tree->fsync_elided, true);
 }

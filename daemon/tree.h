@@ -43,6 +43,11 @@ struct tree;
 
 /* For workers 0 .. nworker - 1. */
 int tree_new(unsigned nworker, struct tree **ret_tree) BTT_MUST_CHECK;
+/*
+ * Before anything is shown: which server of its mount this one is.  No two of
+ * them give the same number to different files.
+ */
+void tree_set_number(struct tree *tree, uint64_t number);
 /* It shows nothing.  NULL is fine. */
 void tree_free(struct tree *tree);
 
@@ -54,6 +59,12 @@ void tree_free(struct tree *tree);
  * and this device does (tree_elides_fsync); -ENOSPC.
  */
 int tree_show(struct tree *tree, struct device *device, uint64_t *ret_nodeid,
+    struct btt_error *error) BTT_MUST_CHECK;
+/*
+ * The same by the number that a predecessor gave it.  -EUCLEAN for one that
+ * cannot be, or is another's.
+ */
+int tree_show_again(struct tree *tree, struct device *device, uint64_t nodeid,
     struct btt_error *error) BTT_MUST_CHECK;
 /* Let no request in any more, and nobody find it; requests inside go on. */
 void tree_hide(struct tree *tree, uint64_t nodeid);
@@ -97,5 +108,11 @@ void tree_get_changed(struct tree *tree, struct timespec *ret_changed);
  */
 bool tree_elides_fsync(struct tree *tree);
 void tree_keep_fsync(struct tree *tree);
+/*
+ * Whether the kernel was told is written to *elided, which is 1 if it has been
+ * told by a predecessor.  Before anything is served; elided outlives the tree's
+ * requests.
+ */
+void tree_share_elided(struct tree *tree, _Atomic uint32_t *elided);
 
 #endif

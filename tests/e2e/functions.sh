@@ -361,13 +361,30 @@ umount_bttfs() {
 	forget unmount "$mountpoint"
 }
 
-# kill_bttfs MOUNTPOINT: as by a crash.  Who has files of it open must go
-# before umount_dead.
+# The daemon is a keeper and its server; the latter ends with the former, but
+# not in the same moment.
+# server_of PID: of that keeper; nothing while there is none.
+server_of() {
+	local child
+	read -r child _ <"/proc/$1/task/$1/children"
+	echo "$child"
+}
+# is_gone PID: of any process; one that nobody has waited for has gone too.
+is_gone() {
+	! grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status" \
+	    2>/dev/null
+}
+
+# kill_bttfs MOUNTPOINT: all of it, as by a crash of everything.  Who has files
+# of it open must go before umount_dead.
 kill_bttfs() {
-	local pid=${daemons[$1]}
+	local pid=${daemons[$1]} server
 	is_running "$pid" || die "bttfs has ended before it was killed"
+	server=$(server_of "$pid")
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null
+	[ -z "$server" ] || wait_for 30 is_gone "$server" ||
+	    die "the server outlives its keeper"
 	forget kill_child "$pid"
 	unset "daemons[$1]"
 }

@@ -122,7 +122,7 @@ test_held() {
 	local other=$work/other pid
 	mkdir -p "$other"
 	mount_bttfs "$image" "$mnt"
-	pid=${daemons[$mnt]}
+	pid=$(server_of "${daemons[$mnt]}")
 	mnt=$other refused "held by a daemon" 32 \
 	    "$image: in use by bttfs \(process $pid\)" "$image" "$other"
 	mnt=$other refused "held by a daemon, read-only" 32 \

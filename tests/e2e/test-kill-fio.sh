@@ -24,11 +24,12 @@ fio_job() {
 
 # round WHAT OPTIONS FIO-OPTION...
 round() {
-	local what=$1 options=$2 ended=yes
+	local what=$1 options=$2 ended=yes server
 	shift 2
 
 	rm -f "$work"/*verify.state
 	mount_bttfs "$image" "$mnt" "$options"
+	server=$(server_of "${daemons[$mnt]}")
 	fio_job "$@" --loops=1000 --do_verify=0 --verify_state_save=1 \
 	    --trigger-timeout=1 --trigger="kill -KILL ${daemons[$mnt]}"
 	# The shell would tell of it.
@@ -37,6 +38,7 @@ round() {
 		[ "$ended" = no ] || wait "${daemons[$mnt]}"
 	} 2>/dev/null
 	[ "$ended" = yes ] || die "$what: fio did not kill the daemon"
+	wait_for 30 is_gone "$server" || die "$what: the server goes on"
 	forget kill_child "${daemons[$mnt]}"
 	unset "daemons[$mnt]"
 	umount_dead "$mnt"

@@ -72,13 +72,12 @@ test_term_twice() {
 	check "not clean" is_clean "$image"
 }
 
-is_gone() {
-	[ ! -e "/proc/$1" ]
-}
+# Its keeper: the server has the path in its command line too.
 holder_of() {
 	grep -lzF "$1" /proc/[0-9]*/cmdline 2>/dev/null |
 	    sed 's/[^0-9]//g' | while read -r pid; do
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = bttfs ] &&
+		    ! grep -qz -e '^--server=' "/proc/$pid/cmdline" &&
 		    echo "$pid"
 	done
 }

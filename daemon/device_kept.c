@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "device_kept.h"
+
+#include <sys/mman.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "system_error.h"
+
+#define KEPT_MAGIC UINT64_C(0x656369766564696b)
+#define KEPT_VERSION 1u
+#define OPTIONS_BYTES 12288u /* two paths, and some */
+/* What the engine keeps begins here: a multiple of any page. */
+#define MEMORY_OFF 65536u
+
+/*
+ * What the memory begins with.  Only the server of the moment writes to it.
+ * Keys: I immutable once magic is set, a atomic, D by the device's job, A
+ * device.attr_lock.
+ */
+struct head {
+	_Atomic uint64_t magic;       /* [a] set last */
+	uint32_t version;             /* [I] */
+	uint32_t memory_bytes;        /* [D] that the engine asked for */
+	_Atomic uint64_t nodeid;      /* [a] */
+	_Atomic uint64_t nopen;       /* [a] */
+	_Atomic uint32_t attr_serial; /* [a] odd while attr is being changed */
+	struct device_attr attr;      /* [A] */
+	char options[OPTIONS_BYTES];  /* [I] JSON, ended by zero */
+};
+static_assert(sizeof(struct head) <= MEMORY_OFF, "room for the head");
+
+/* Keys: I immutable after new, D by the device's job. */
+struct device_kept {
+	struct keeper_client *keeper; /* [I] */
+	char *name;                   /* [I] as the keeper has it */
+	int fd;                       /* [I] */
+	struct head *head;            /* [I] */
+	void *memory;                 /* [D] NULL before it is asked for */
+	size_t memory_bytes;          /* [D] mapped */
+	struct json_object *options;  /* [I] owns the strings, or NULL */
+};
+
+#define NAME_PREFIX "device/"
+
+static int
+map_head(struct device_kept *kept)
+{
+	void *at;
+
+	at = mmap(
+	    NULL, MEMORY_OFF, PROT_READ | PROT_WRITE, MAP_SHARED, kept->fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	kept->head = at;
+	return 0;
+}
+
+static int
+alloc(struct keeper_client *keeper, const char *name, int fd,
+    struct device_kept **ret_kept)
+{
+	struct device_kept *kept;
+
+	if ((kept = calloc(1, sizeof(*kept))) == NULL ||
+	    asprintf(&kept->name, NAME_PREFIX "%s", name) < 0) {
+		free(kept);
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	kept->keeper = keeper;
+	kept->fd = fd;
+	*ret_kept = kept;
+	return 0;
+}
+
+static void
+add_number(struct json_object *object, const char *key, uint64_t number)
+{
+	(void)json_object_object_add(
+	    object, key, json_object_new_uint64(number));
+}
+
+static void
+add_text(struct json_object *object, const char *key, const char *text)
+{
+	if (text != NULL)
+		(void)json_object_object_add(
+		    object, key, json_object_new_string(text));
+}
+
+/* Paths are kept absolute: the successor may stand elsewhere. */
+static int
+write_options(struct head *head, const struct device_options *options)
+{
+	struct json_object *object;
+	const char *text;
+	char *path;
+	int n;
+
+	if ((path = realpath(options->path, NULL)) == NULL)
+		return -errno;
+	object = json_object_new_object();
+	add_text(object, "path", path);
+	add_text(object, "name", options->name);
+	add_text(object, "namespace", options->namespace);
+	add_number(object, "mode", options->mode);
+	add_number(object, "uid", options->uid);
+	add_number(object, "gid", options->gid);
+	add_number(object, "read_only", options->read_only);
+	add_number(object, "sparse", options->allow_sparse);
+	add_number(object, "no_links", options->no_links);
+	add_number(object, "durability", options->durability);
+	add_number(object, "commit", options->commit_seconds);
+	add_number(object, "force", options->force);
+	free(path);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	n = text == NULL ? -1
+			 : snprintf(head->options, OPTIONS_BYTES, "%s", text);
+	(void)json_object_put(object);
+	if (n < 0)
+		return -ENOMEM;
+	return n < (int)OPTIONS_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+static bool
+get_number(struct json_object *object, const char *key, uint64_t most,
+    uint64_t *ret_number)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value) ||
+	    !json_object_is_type(value, json_type_int))
+		return false;
+	*ret_number = json_object_get_uint64(value);
+	return *ret_number <= most;
+}
+
+static const char *
+get_text(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(object, key, &value)
+	    ? json_object_get_string(value)
+	    : NULL;
+}
+
+/* Numbers that are written by who reads them; still they are looked at. */
+static int
+read_options(struct json_object *object, struct device_options *ret_options)
+{
+	uint64_t mode, uid, gid, read_only, sparse, no_links, durability;
+	uint64_t commit, force;
+
+	if (!get_number(object, "mode", 0777, &mode) ||
+	    !get_number(object, "uid", UINT32_MAX, &uid) ||
+	    !get_number(object, "gid", UINT32_MAX, &gid) ||
+	    !get_number(object, "read_only", 1, &read_only) ||
+	    !get_number(object, "sparse", 1, &sparse) ||
+	    !get_number(object, "no_links", 1, &no_links) ||
+	    !get_number(object, "durability", BTT_DURABLE_FLUSH, &durability) ||
+	    !get_number(object, "commit", DEVICE_COMMIT_SECONDS_MAX, &commit) ||
+	    !get_number(object, "force", MEDIA_FORCE_PAGE, &force))
+		return -EUCLEAN;
+	device_options_init(ret_options);
+	ret_options->path = get_text(object, "path");
+	ret_options->name = get_text(object, "name");
+	ret_options->namespace = get_text(object, "namespace");
+	if (ret_options->path == NULL || ret_options->name == NULL)
+		return -EUCLEAN;
+	ret_options->mode = (mode_t)mode;
+	ret_options->uid = (uid_t)uid;
+	ret_options->gid = (gid_t)gid;
+	ret_options->read_only = read_only != 0;
+	ret_options->allow_sparse = sparse != 0;
+	ret_options->no_links = no_links != 0;
+	ret_options->durability = (enum btt_durability)durability;
+	ret_options->commit_seconds = (unsigned)commit;
+	ret_options->force = (enum media_force)force;
+	return 0;
+}
+
+static int
+begin(struct device_kept *kept, const struct device_options *options)
+{
+	int r;
+
+	if (ftruncate(kept->fd, MEMORY_OFF) != 0)
+		return -errno;
+	if ((r = map_head(kept)) < 0)
+		return r;
+	if ((r = write_options(kept->head, options)) < 0)
+		return r;
+	kept->head->version = KEPT_VERSION;
+	atomic_store(&kept->head->magic, KEPT_MAGIC);
+	return keeper_client_keep(kept->keeper, kept->name, kept->fd);
+}
+
+int
+device_kept_new(struct keeper_client *keeper, const char *name,
+    const struct device_options *options, struct device_kept **ret_kept,
+    struct btt_error *error)
+{
+	struct device_kept *kept;
+	int fd, r;
+
+	*ret_kept = NULL;
+	if (keeper == NULL)
+		return 0;
+	if ((fd = memfd_create("bttfs-device", MFD_CLOEXEC)) < 0)
+		return system_error(error, -errno, "memory for the keeper");
+	if ((r = alloc(keeper, name, fd, &kept)) < 0)
+		return r;
+	if ((r = begin(kept, options)) < 0) {
+		device_kept_free(kept);
+		return system_error(error, r, "memory for the keeper");
+	}
+	*ret_kept = kept;
+	return 0;
+}
+
+static int
+resume(struct device_kept *kept, struct device_options *ret_options)
+{
+	off_t size;
+	int r;
+
+	if ((size = lseek(kept->fd, 0, SEEK_END)) < 0)
+		return -errno;
+	if (size < (off_t)MEMORY_OFF)
+		return -EUCLEAN;
+	if ((r = map_head(kept)) < 0)
+		return r;
+	if (atomic_load(&kept->head->magic) != KEPT_MAGIC ||
+	    kept->head->version != KEPT_VERSION ||
+	    memchr(kept->head->options, '\0', OPTIONS_BYTES) == NULL)
+		return -EUCLEAN;
+	kept->options = json_tokener_parse(kept->head->options);
+	if (!json_object_is_type(kept->options, json_type_object))
+		return -EUCLEAN;
+	return read_options(kept->options, ret_options);
+}
+
+int
+device_kept_take(struct keeper_client *keeper, const char *name,
+    struct device_options *ret_options, struct device_kept **ret_kept,
+    struct btt_error *error)
+{
+	struct device_kept *kept;
+	char key[NAME_MAX + sizeof(NAME_PREFIX)];
+	int fd, r;
+
+	(void)snprintf(key, sizeof(key), NAME_PREFIX "%s", name);
+	fd = kept_fds_take(keeper_client_inherited(keeper), key);
+	if (fd < 0)
+		return btt_error_set(error, -ENOENT, "nothing was kept of it");
+	if ((r = alloc(keeper, name, fd, &kept)) < 0)
+		return r;
+	if ((r = resume(kept, ret_options)) < 0) {
+		device_kept_free(kept);
+		return btt_error_set(
+		    error, r, "what was kept of it makes no sense");
+	}
+	*ret_kept = kept;
+	return 0;
+}
+
+void
+device_kept_drop(struct device_kept *kept)
+{
+	if (kept != NULL)
+		keeper_client_drop(kept->keeper, kept->name);
+}
+
+void
+device_kept_free(struct device_kept *kept)
+{
+	if (kept == NULL)
+		return;
+	if (kept->memory != NULL)
+		(void)munmap(kept->memory, kept->memory_bytes);
+	if (kept->head != NULL)
+		(void)munmap(kept->head, MEMORY_OFF);
+	(void)json_object_put(kept->options);
+	(void)close(kept->fd);
+	free(kept->name);
+	free(kept);
+}
+
+/*
+ * The file only grows, and what it grows by is zero, so memory that a crash
+ * has left half made is as good as new.
+ */
+void *
+device_kept_memory(void *arg, size_t bytes)
+{
+	struct device_kept *kept = arg;
+	void *at;
+	off_t size;
+
+	if (bytes > UINT32_MAX ||
+	    (kept->head->memory_bytes != 0 &&
+		kept->head->memory_bytes != bytes))
+		return NULL;
+	if ((size = lseek(kept->fd, 0, SEEK_END)) < 0)
+		return NULL;
+	if (size < (off_t)(MEMORY_OFF + bytes) &&
+	    ftruncate(kept->fd, (off_t)(MEMORY_OFF + bytes)) != 0)
+		return NULL;
+	/* Touched now: there is no error to give for it later. */
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_POPULATE, kept->fd, MEMORY_OFF);
+	if (at == MAP_FAILED)
+		return NULL;
+	kept->head->memory_bytes = (uint32_t)bytes;
+	kept->memory = at;
+	kept->memory_bytes = bytes;
+	return at;
+}
+
+uint64_t
+device_kept_nodeid(const struct device_kept *kept)
+{
+	return kept == NULL ? 0 : atomic_load(&kept->head->nodeid);
+}
+
+void
+device_kept_set_nodeid(struct device_kept *kept, uint64_t nodeid)
+{
+	if (kept != NULL)
+		atomic_store(&kept->head->nodeid, nodeid);
+}
+
+_Atomic uint64_t *
+device_kept_nopen(struct device_kept *kept, _Atomic uint64_t *own)
+{
+	return kept == NULL ? own : &kept->head->nopen;
+}
+
+bool
+device_kept_get_attr(
+    const struct device_kept *kept, struct device_attr *ret_attr)
+{
+	uint32_t serial;
+
+	if (kept == NULL)
+		return false;
+	serial = atomic_load(&kept->head->attr_serial);
+	if (serial == 0 || serial % 2 != 0)
+		return false; /* never set, or half of it */
+	*ret_attr = kept->head->attr;
+	return true;
+}
+
+void
+device_kept_set_attr(struct device_kept *kept, const struct device_attr *attr)
+{
+	uint32_t serial;
+
+	if (kept == NULL)
+		return;
+	serial = atomic_load(&kept->head->attr_serial) | 1u;
+	atomic_store(&kept->head->attr_serial, serial);
+	kept->head->attr = *attr;
+	atomic_store(&kept->head->attr_serial, serial + 1);
+}

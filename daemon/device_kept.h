@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_DEVICE_KEPT_H
+#define BTTFS_DEVICE_KEPT_H
+
+/*
+ * device_kept -- what must be left of a device when its server crashes, in
+ * memory that the keeper holds for the successor (P6): which device it is, by
+ * which number the kernel knows its file, how many handles there are, its
+ * attributes, and what btt_keep_fn is about.
+ *
+ * It begins with the probe and ends with the device's close, so that a device
+ * is taken over if, and only if, its file can be known to the kernel.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <btt/error.h>
+
+#include "device.h"
+#include "keeper_client.h"
+
+struct device_kept;
+
+/*
+ * Memory for a new device, which the keeper has on return.  No keeper, no
+ * memory: *ret_kept is NULL then, and all functions here accept that.
+ */
+int device_kept_new(struct keeper_client *keeper, const char *name,
+    const struct device_options *options, struct device_kept **ret_kept,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Take over what the predecessor left under that name.  ret_options has what
+ * the device was attached with; its strings live as long as ret_kept.
+ * Errors: -EUCLEAN for memory that makes no sense.
+ */
+int device_kept_take(struct keeper_client *keeper, const char *name,
+    struct device_options *ret_options, struct device_kept **ret_kept,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/* The keeper need not have it any more. */
+void device_kept_drop(struct device_kept *kept);
+/* Forget it here; the keeper still has it unless it was dropped. */
+void device_kept_free(struct device_kept *kept);
+
+/* btt_keep_fn, arg being the struct device_kept. */
+void *device_kept_memory(void *arg, size_t bytes);
+
+/* Number of the file, 0 before it is shown. */
+uint64_t device_kept_nodeid(const struct device_kept *kept);
+void device_kept_set_nodeid(struct device_kept *kept, uint64_t nodeid);
+/* The counter of open handles to use; own where there is no memory. */
+_Atomic uint64_t *
+device_kept_nopen(struct device_kept *kept, _Atomic uint64_t *own);
+/* Attributes as they were left; false if there are none. */
+bool device_kept_get_attr(
+    const struct device_kept *kept, struct device_attr *ret_attr);
+void
+device_kept_set_attr(struct device_kept *kept, const struct device_attr *attr);
+
+#endif
