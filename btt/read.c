@@ -311,17 +311,27 @@ copy_out(void *arg)
 	return 0;
 }
 
-/* A copy that met poison: remember where, and mark the sector by asking. */
-static void
-note_poison(
-    struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
+/*
+ * A copy that met poison: remember where, while our slot still names the block.
+ * After that it may be written, which makes it good again, and then hold a
+ * sector that must not be taken for lost.
+ */
+static bool
+note_poison(struct btt *btt)
 {
 	uint64_t at;
+
+	return media_was_poison(btt->media, &at) &&
+	    media_add_bad(btt->media, at, 1) == 0;
+}
+
+/* Mark what is known to be bad now, by asking for it. */
+static void
+mark_poison(
+    struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len)
+{
 	int niov;
 
-	if (!media_was_poison(btt->media, &at) ||
-	    media_add_bad(btt->media, at, 1) < 0)
-		return;
 	if (btt_read_begin(btt, worker, off, len, worker->iov, &niov) == 0)
 		btt_read_end(btt, worker);
 }
@@ -332,6 +342,7 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 {
 	struct copy_job job = { .iov = worker->iov, .dst = dst };
 	size_t sector_bytes = btt->geometry.sector_bytes;
+	bool poison;
 	size_t part;
 	int r;
 
@@ -349,11 +360,12 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 		if (MUTANT(67))
 			rtt_clear(worker->slot);
 		r = media_try(copy_out, &job);
+		poison = r < 0 && note_poison(btt);
 		btt_read_end(btt, worker);
-		if (r < 0) {
-			note_poison(btt, worker, off, part);
+		if (poison)
+			mark_poison(btt, worker, off, part);
+		if (r < 0)
 			return r;
-		}
 		off += part;
 		len -= part;
 	}
