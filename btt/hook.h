@@ -13,20 +13,25 @@
  */
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef BTT_TEST_HOOKS
 extern unsigned btt_hook_mutant;
 void btt_hook_point(const char *what);
+/* Sectors are about to be read: here they may turn out to be poisoned. */
+void btt_hook_load(const void *bytes, size_t len);
 /* The explorer keeps these stores in a buffer that it drains when it likes. */
 void btt_hook_store32(_Atomic uint32_t *word, uint32_t value);
 void btt_hook_store64(_Atomic uint64_t *word, uint64_t value);
 void btt_hook_drain(void);
 
 #define HOOK_POINT(what) btt_hook_point(what)
+#define HOOK_LOAD(bytes, len) btt_hook_load(bytes, len)
 #define MUTANT(n) (btt_hook_mutant == (n))
 #else
 #define HOOK_POINT(what) ((void)0)
+#define HOOK_LOAD(bytes, len) ((void)0)
 #define MUTANT(n) false
 #endif
 

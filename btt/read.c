@@ -176,6 +176,7 @@ iov_add_zeroes(struct iovec *iov, int *niov, size_t len)
 struct mark_job {
 	struct btt *btt;
 	struct cursor at;
+	uint32_t seen; /* the entry before, which only mutants believe */
 };
 
 /*
@@ -188,15 +189,18 @@ mark_bad_sector(void *arg)
 	const struct mark_job *job = arg;
 	struct arena *arena = job->at.arena;
 	uint32_t premap = job->at.premap;
-	uint32_t entry = map_read(arena, premap);
+	uint32_t entry =
+	    MUTANT(26) || MUTANT(74) ? job->seen : map_read(arena, premap);
 	int r;
 
-	if (entry != map_read_media(arena, premap) ||
+	if ((entry != map_read_media(arena, premap) && !MUTANT(77) &&
+		!MUTANT(26) && !MUTANT(74)) ||
 	    !map_entry_in_range(arena, entry, premap) ||
-	    !has_data(job->btt, entry) || !block_is_bad(&job->at, entry))
+	    !(has_data(job->btt, entry) || MUTANT(82)) ||
+	    !block_is_bad(&job->at, entry))
 		return 0;
-	r = map_store(
-	    arena, premap, MAP_ERROR | map_entry_block(entry, premap));
+	r = map_store(arena, premap,
+	    MAP_ERROR | MUTATE(76, map_entry_block(entry, premap), premap));
 	return r < 0 ? r : map_flush(arena, premap, 1);
 }
 
@@ -221,8 +225,15 @@ mark_bad_sectors(struct read_job *job)
 
 		if (atomic_load(&arena->failed) < 0)
 			continue;
+		mark.seen = job->worker->window.entry[i];
 		stripe_lock(arena->map_locks, line, line, &range);
-		r = media_try(mark_bad_sector, &mark);
+		if (MUTANT(26) || MUTANT(75)) { /* as if it were not ours */
+			stripe_unlock(&range);
+			r = media_try(mark_bad_sector, &mark);
+			stripe_lock(arena->map_locks, line, line, &range);
+		} else {
+			r = media_try(mark_bad_sector, &mark);
+		}
 		stripe_unlock(&range);
 		if (r < 0)
 			return;
@@ -255,7 +266,8 @@ btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
 	job.first = off / sector_bytes;
 	job.n = (unsigned)((skip + len + sector_bytes - 1) / sector_bytes);
 	if ((r = media_try(publish_window, &job)) < 0) {
-		rtt_clear(worker->slot);
+		if (!MUTANT(81))
+			rtt_clear(worker->slot);
 		if (media_knows_bad(btt->media))
 			mark_bad_sectors(&job);
 		return r;
@@ -305,6 +317,7 @@ copy_out(void *arg)
 
 	for (int i = 0; i < job->niov; i++) {
 		HOOK_POINT("data load");
+		HOOK_LOAD(job->iov[i].iov_base, job->iov[i].iov_len);
 		memcpy(job->dst, job->iov[i].iov_base, job->iov[i].iov_len);
 		job->dst += job->iov[i].iov_len;
 	}
@@ -360,6 +373,8 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 		if (MUTANT(67))
 			rtt_clear(worker->slot);
 		r = media_try(copy_out, &job);
+		if (MUTANT(80))
+			rtt_clear(worker->slot);
 		poison = r < 0 && note_poison(btt);
 		btt_read_end(btt, worker);
 		if (poison)

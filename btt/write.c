@@ -99,19 +99,22 @@ load_old(
 
 	/* A sector marked bad can be written whole, not in part. */
 	if (state == MAP_STATE_ERROR) {
-		if (data_wanted && !MUTANT(26))
+		if (data_wanted && !MUTANT(73))
 			return -EIO;
 		zero = true;
 	}
 	if (!zero &&
 	    media_is_bad(arena->media, arena_block_off(arena, block), bytes))
 		return -EIO;
-	if (zero)
+	if (zero) {
 		memset(job->worker->sector, 0, bytes);
-	else
-		memcpy(job->worker->sector,
-		    media_at(arena->media, arena_block_off(arena, block)),
-		    bytes);
+	} else {
+		const void *old =
+		    media_at(arena->media, arena_block_off(arena, block));
+
+		HOOK_LOAD(old, bytes);
+		memcpy(job->worker->sector, old, bytes);
+	}
 	return 0;
 }
 
@@ -167,20 +170,21 @@ wait_for_readers(struct btt *btt, struct btt_worker *worker)
  * the lane is ours: nobody else can have put data there (LN-9).
  */
 static int
-clear_bad_blocks(const struct batch *batch)
+clear_bad_blocks(const struct batch *batch, bool later)
 {
 	struct arena *arena = batch->arena;
 	size_t bytes = arena->sector_bytes + arena->meta_bytes;
 	int r = 0;
 
-	if (!media_knows_bad(arena->media))
+	if (!media_knows_bad(arena->media) || MUTANT(79))
 		return 0;
 	for (unsigned i = 0; i < batch->nchange && r == 0; i++) {
 		uint64_t off =
 		    arena_block_off(arena, batch->change[i].new_block);
 
 		if (media_is_bad(arena->media, off, bytes))
-			r = media_clear_bad(arena->media, off, bytes);
+			r = later ? -EAGAIN
+				  : media_clear_bad(arena->media, off, bytes);
 	}
 	return r;
 }
@@ -235,7 +239,7 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(68))
 		return r;
 	wait_for_readers(btt, job->worker);
-	if ((r = clear_bad_blocks(batch)) < 0)
+	if ((r = clear_bad_blocks(batch, MUTANT(78))) < 0)
 		return r;
 	if (!compose && !MUTANT(25) && (r = media_try(place_whole, job)) < 0)
 		return r;
@@ -319,6 +323,10 @@ write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 	if (MUTANT(30) && r < 0)
 		worker->span.nlane = 0; /* forgotten, not left */
 	lane_span_leave(&worker->span);
+	if (MUTANT(78) && r == -EAGAIN) { /* whose are the blocks now? */
+		*ret_written = 0;
+		return clear_bad_blocks(batch, false);
+	}
 	if (r == 0)
 		*ret_written = job.len;
 	return r;

@@ -29,6 +29,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/image.c
   crash/jobs.c
   crash/mutants.c
+  crash/poison.c
   crash/program.c
   crash/recover.c
   crash/reference_recovery.c
@@ -37,6 +38,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/sched.c
   crash/shrink.c
   crash/sim_media.c
+  crash/sim_poison.c
   crash/spec.c
   crash/swarm.c
   crash/sync_sim.c

@@ -46,6 +46,9 @@ parse_step(const char **text, struct step *step)
 	case 'r':
 		step->kind = STEP_READ;
 		break;
+	case 'b':
+		step->kind = STEP_SPOIL;
+		break;
 	case 'f':
 		step->kind = STEP_FLUSH;
 		*text = p;
@@ -104,6 +107,7 @@ print_step(const struct step *step, struct text *out)
 		[STEP_READ] = "???r",
 		[STEP_FLUSH] = "???f",
 		[STEP_REOPEN] = "???o",
+		[STEP_SPOIL] = "???b",
 	};
 
 	text_add(out, "%c", letters[step->kind][step->part]);

@@ -49,6 +49,7 @@ sector_value(struct world *world, uint32_t lba, uint32_t entry, const char *who)
 {
 	const struct btt_info *info = &world->place.info;
 	uint32_t block = map_entry_block(entry, lba);
+	uint64_t off = info->dataoff + (uint64_t)block * info->internal_lbasize;
 	struct spec_value value = { { 0, 0 } };
 
 	switch (map_entry_state(entry)) {
@@ -61,10 +62,9 @@ sector_value(struct world *world, uint32_t lba, uint32_t entry, const char *who)
 	case MAP_STATE_NORMAL:
 		break;
 	}
-	if (!spec_decode(&world->spec, lba,
-		at(world,
-		    info->dataoff + (uint64_t)block * info->internal_lbasize),
-		&value))
+	if (sim_poisoned(world->sim, off, info->external_lbasize))
+		value.half[0] = value.half[1] = SPEC_ERROR;
+	else if (!spec_decode(&world->spec, lba, at(world, off), &value))
 		violation(world, "I1",
 		    "%s: sector %u (block %u) is torn, mixed or foreign", who,
 		    lba, block);
@@ -211,7 +211,8 @@ check_reference(struct world *world, const struct outcome *ours,
 
 /* The way users come: probe, validate, recover, read. */
 static void
-check_whole(struct world *world, const struct outcome *ours, bool read_only)
+check_whole(
+    struct world *world, const struct outcome *ours, bool read_only, bool told)
 {
 	struct btt_open_options options = { .read_only = read_only,
 		.nlane = 1 };
@@ -225,6 +226,8 @@ check_whole(struct world *world, const struct outcome *ours, bool read_only)
 
 	world->tally->nwhole++;
 	world->rec->at_fence = NULL; /* done already, by arena_recover */
+	if (world->has_poison)
+		sim_poison_list(world->rec, told);
 	r = btt_open(
 	    &world->rec->media, world->check_pool, &options, &btt, &error);
 	if (r < 0)
@@ -286,11 +289,10 @@ live_on(struct world *world, const struct outcome *out, uint64_t hash)
 
 	life->run.seed = hash;
 	life->choice = world->choice;
-	memcpy(life->sim->view, world->sim->view, life->sim->size);
+	memcpy(life->sim->view, world->sim->view, life->sim->view_bytes);
 	sim_reset(life->sim);
-	spec_start(&life->spec, out->value);
+	world_begin(life, out->value);
 	report_world = life;
-	life->point = 0;
 	sim_thread = SIM_THREAD_RECOVERY;
 	world_open(life);
 	crash_point(life, "second life opened");
@@ -363,7 +365,8 @@ check_image(void *arg, const struct enum_choice *choice)
 	check_reference(world, &out, &reference);
 	hash = choice_hash(world, choice);
 	if (one_in(hash, world->run.whole_every))
-		check_whole(world, &out, (hash >> 32 & 1) != 0);
+		check_whole(
+		    world, &out, (hash >> 32 & 1) != 0, (hash >> 33 & 1) != 0);
 	if (one_in(hash >> 16, world->run.life_every))
 		live_on(world, &out, hash);
 	world->choice = NULL;

@@ -79,6 +79,8 @@ replay_print(const struct world *any, struct text *out)
 	text_add(out, " durability=%u age=%u zero=%u bad=%u oldlog=%u meta=%u",
 	    shape->durability, shape->nage, shape->set_zero, shape->error_entry,
 	    shape->old_log, shape->meta_bytes);
+	text_add(out, " poison=%u.%u.%u", shape->bad_sectors, shape->bad_pairs,
+	    shape->bad_hidden);
 	text_add(out, " fault=%s.%u mode=%s depth=%u seed=%lu mutant=%u",
 	    fault_names[run->fault], run->fault_n, mode_names[run->mode],
 	    run->depth, (unsigned long)run->seed, btt_hook_mutant);
@@ -183,6 +185,10 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 		shape->old_log = n != 0;
 	} else if (IS("meta")) {
 		shape->meta_bytes = (uint32_t)n;
+	} else if (IS("poison")) {
+		sscanf(value, "%u.%u.%lu", &shape->bad_sectors,
+		    &shape->bad_pairs, &n);
+		shape->bad_hidden = n != 0;
 	} else if (IS("fault")) {
 		run->fault =
 		    name_index(fault_names, 5, value, strcspn(value, "."));

@@ -39,6 +39,12 @@ struct buffer {
 	uint64_t value;
 };
 
+/* A media_try: where a fault in it leads to. */
+struct guard {
+	sigjmp_buf env;
+	struct guard *outer;
+};
+
 struct thread {
 	ucontext_t context;
 	uint8_t *stack;
@@ -47,7 +53,7 @@ struct thread {
 	const void *object; /* blocked on */
 	struct buffer buffer;
 	struct held_stack held;
-	sigjmp_buf *guard; /* innermost media_try */
+	struct guard *guard; /* innermost media_try */
 	int64_t priority;
 };
 
@@ -62,7 +68,7 @@ static struct {
 	ucontext_t main;
 	struct thread thread[SCHED_THREADS];
 	struct held_stack main_held;
-	sigjmp_buf *main_guard;
+	struct guard *main_guard;
 	unsigned nthread;
 	int current; /* -1: the main context */
 	bool active;
@@ -474,39 +480,45 @@ sched_wake(const void *object, bool all)
 
 /* ---- faults ---- */
 
-static sigjmp_buf **
+static struct guard **
 guard_slot(void)
 {
 	return sched_is_active() ? &s.thread[s.current].guard : &s.main_guard;
+}
+
+static void
+leave_guard(void)
+{
+	*guard_slot() = (*guard_slot())->outer;
 }
 
 /* In place of btt/media.c's: the same contract, a fault is a call here. */
 int
 media_try(int (*fn)(void *arg), void *arg)
 {
-	sigjmp_buf here;
+	/* Inside of a crash point another one may be waiting. */
+	struct guard here = { .outer = *guard_slot() };
 	int r;
 
-	if (!sched_is_active() && *guard_slot() != NULL)
-		return fn(arg); /* a crash point: no fault is planned in it */
-	assert(*guard_slot() == NULL && "media_try does not nest");
-	if (sigsetjmp(here, 0) != 0) {
-		*guard_slot() = NULL;
+	assert((here.outer == NULL || !sched_is_active()) &&
+	    "media_try does not nest");
+	if (sigsetjmp(here.env, 0) != 0) {
+		leave_guard();
 		return -EIO;
 	}
 	*guard_slot() = &here;
 	r = fn(arg);
-	*guard_slot() = NULL;
+	leave_guard();
 	return r;
 }
 
 void
 sched_raise_fault(void)
 {
-	sigjmp_buf *guard = *guard_slot();
+	struct guard *guard = *guard_slot();
 
 	assert(guard != NULL && "touched the medium outside of media_try");
-	siglongjmp(*guard, 1);
+	siglongjmp(guard->env, 1);
 }
 
 /* ---- running ---- */

@@ -84,21 +84,15 @@ sweep_dirty(struct sim *sim)
 	sim->ndirty = n;
 }
 
-static uint32_t
-position(const struct sim_unit *unit)
-{
-	return unit->ndurable + unit->ndelta;
-}
-
-static void
-claim(struct sim *sim, struct sim_unit *unit)
+void
+sim_claim(struct sim *sim, struct sim_unit *unit)
 {
 	struct sim_claims *claims = &sim->claims[sim_thread];
 
 	claims->claim = grow(claims->claim, &claims->room, claims->n + 1,
 	    sizeof(*claims->claim));
 	claims->claim[claims->n].unit = unit;
-	claims->claim[claims->n].upto = position(unit);
+	claims->claim[claims->n].upto = sim_position(unit);
 	claims->n++;
 }
 
@@ -120,6 +114,13 @@ add_delta(struct sim *sim, struct sim_unit *unit, uint64_t off, const void *src,
 	mark_dirty(sim, unit);
 }
 
+void
+sim_settle(struct sim *sim, struct sim_unit *unit)
+{
+	raise_guarantee(unit, sim_position(unit));
+	sweep_dirty(sim);
+}
+
 static void
 remember(struct sim *sim, uint64_t off, size_t len)
 {
@@ -134,9 +135,9 @@ remember(struct sim *sim, uint64_t off, size_t len)
 }
 
 /* One indivisible change of a unit, in the history and in the view. */
-static void
-change(struct sim *sim, struct sim_unit *unit, uint64_t off, const void *src,
-    size_t len)
+void
+sim_change(struct sim *sim, struct sim_unit *unit, uint64_t off,
+    const void *src, size_t len)
 {
 	/* What changes nothing makes no new image. */
 	if (memcmp(sim->view + off, src, len) == 0)
@@ -179,8 +180,10 @@ maybe_fail_change(struct sim *sim)
 {
 	if (sim->fail_change_in == 0 || --sim->fail_change_in > 0)
 		return 0;
-	if (sim->fail_change_how == SIM_FAULT_SIGNAL)
+	if (sim->fail_change_how == SIM_FAULT_SIGNAL) {
+		sim_poison_was_none();
 		sched_raise_fault();
+	}
 	return -EIO;
 }
 
@@ -207,11 +210,11 @@ copy_word(struct sim *sim, struct sim_unit *unit, uint64_t off,
     const uint8_t *src, size_t len)
 {
 	if (len == 8) {
-		change(sim, unit, off, src, len);
+		sim_change(sim, unit, off, src, len);
 		return;
 	}
 	for (size_t i = 0; i < len; i++)
-		change(sim, unit, off + i, src + i, 1);
+		sim_change(sim, unit, off + i, src + i, 1);
 }
 
 /* src NULL: zeroes. */
@@ -232,13 +235,13 @@ copy_range(struct sim *sim, uint64_t off, const uint8_t *src, size_t len)
 		unit = words ? &sim->word[off / 8]
 			     : &sim->unit[off / sim->unit_bytes];
 		if (page)
-			change(sim, unit, off, src ? src : zeroes, n);
+			sim_change(sim, unit, off, src ? src : zeroes, n);
 		else
 			copy_word(sim, unit, off, src ? src : zeroes, n);
 		if (page)
-			unit->named = position(unit);
+			unit->named = sim_position(unit);
 		else if (sim->recording)
-			claim(sim, unit);
+			sim_claim(sim, unit);
 		off += n;
 		src = src ? src + n : NULL;
 		len -= n;
@@ -254,6 +257,7 @@ copy_or_zero(struct media *media, uint64_t off, const uint8_t *src, size_t len)
 
 	if ((r = begin_change(sim, off, len, "media copy")) < 0)
 		return r;
+	sim_poison_meets_copy(sim, off, len);
 	if (sim->recording && off < sim->words_end &&
 	    off + len > sim->words_start)
 		sim->complain(sim, sim->arg,
@@ -296,11 +300,11 @@ store(struct media *media, uint64_t off, const void *value, size_t len)
 	touch(sim, unit);
 	if (sim->kind == SIM_BYTE) {
 		unit = &sim->order;
-		change(sim, unit, off, value, len);
-		sim->order_last[sim_thread] = position(unit);
+		sim_change(sim, unit, off, value, len);
+		sim->order_last[sim_thread] = sim_position(unit);
 		return 0;
 	}
-	change(sim, unit, off, value, len);
+	sim_change(sim, unit, off, value, len);
 	return 0;
 }
 
@@ -335,9 +339,9 @@ sim_flush(struct media *media, uint64_t off, size_t len)
 		useful = useful || unit->unflushed;
 		unit->unflushed = false;
 		if (sim_kind_is_page(sim->kind))
-			unit->named = position(unit);
+			unit->named = sim_position(unit);
 		else if (unit->ndelta > 0)
-			claim(sim, unit);
+			sim_claim(sim, unit);
 	}
 	if (!useful)
 		sim->nredundant_flush++;
@@ -417,13 +421,38 @@ sim_fence(struct media *media)
 	return 0;
 }
 
+static int
+sim_clear_bad(struct media *media, uint64_t off, size_t len)
+{
+	struct sim *sim = to_sim(media);
+	int r;
+
+	if ((r = begin_change(sim, off, len, "media clear")) < 0)
+		return r;
+	sim_poison_clear(sim, off, len);
+	return maybe_fail_change(sim);
+}
+
 static void
 sim_close(struct media *media)
 {
-	(void)media; /* the explorer owns it */
+	sim_poison_unlist(to_sim(media));
+	/* The rest is the explorer's. */
 }
 
 static const struct media_ops sim_ops = {
+	.copy = sim_copy,
+	.zero = sim_zero,
+	.store64 = sim_store64,
+	.store32 = sim_store32,
+	.flush = sim_flush,
+	.fence = sim_fence,
+	.clear_bad = sim_clear_bad,
+	.close = sim_close,
+};
+
+/* What is behind a page cache is made good by writing it. */
+static const struct media_ops sim_page_ops = {
 	.copy = sim_copy,
 	.zero = sim_zero,
 	.store64 = sim_store64,
@@ -450,14 +479,7 @@ sim_have_seen(uint32_t upto)
 
 /* ---- life ---- */
 
-/* These two in place of btt/media.c's.  Nothing is poisoned here. */
-bool
-media_was_poison(const struct media *media, uint64_t *ret_off)
-{
-	(void)media, (void)ret_off;
-	return false;
-}
-
+/* In place of btt/media.c's. */
 void
 media_close(struct media *media)
 {
@@ -487,7 +509,7 @@ struct sim *
 sim_new(enum sim_kind kind, uint64_t size, uint8_t *view)
 {
 	struct sim *sim;
-	size_t nunit, nword;
+	size_t nunit, nword, nspot;
 
 	sim = calloc(1, sizeof(*sim));
 	assert(sim != NULL);
@@ -496,14 +518,23 @@ sim_new(enum sim_kind kind, uint64_t size, uint8_t *view)
 	sim->unit_bytes = kind_unit_bytes(kind);
 	nunit = size / sim->unit_bytes + 1;
 	nword = size / 8 + 1;
+	nspot = sim_nspot(sim);
+	sim->view_bytes = size + nspot;
 	sim->unit = calloc(nunit, sizeof(*sim->unit));
 	sim->word = calloc(nword, sizeof(*sim->word));
-	sim->dirty = calloc(nunit + nword + 1, sizeof(struct sim_unit *));
-	sim->touched = calloc(nunit + nword + 1, sizeof(struct sim_unit *));
-	sim->view = view != NULL ? view : aligned_alloc(4096, size);
-	assert(sim->unit && sim->word && sim->dirty && sim->touched);
-	assert(sim->view != NULL);
-	sim->media.ops = &sim_ops;
+	sim->spot = calloc(nspot, sizeof(*sim->spot));
+	nunit += nword + nspot + 1;
+	sim->dirty = calloc(nunit, sizeof(struct sim_unit *));
+	sim->touched = calloc(nunit, sizeof(struct sim_unit *));
+	sim->view = view;
+	if (view == NULL) {
+		sim->view = aligned_alloc(4096, size + 4096);
+		assert(sim->view != NULL && nspot <= 4096);
+		memset(sim->view + size, 0, nspot);
+	}
+	assert(sim->unit && sim->word && sim->spot);
+	assert(sim->dirty && sim->touched);
+	sim->media.ops = sim_kind_is_page(kind) ? &sim_page_ops : &sim_ops;
 	sim->media.base = sim->view;
 	sim->media.size = size;
 	sim->media.granularity = sim_kind_granularity(kind);
@@ -527,6 +558,7 @@ sim_free(struct sim *sim)
 		return;
 	free_units(sim->unit, sim->size / sim->unit_bytes + 1);
 	free_units(sim->word, sim->size / 8 + 1);
+	free_units(sim->spot, sim_nspot(sim));
 	free(sim->order.delta);
 	for (unsigned i = 0; i < SIM_THREADS; i++)
 		free(sim->claims[i].claim);

@@ -25,6 +25,12 @@
  *		  so many bytes	   what anybody had copied or flushed before
  *				   the fence began
  *
+ * Poison: each 512 bytes, a spot, may be poisoned, which is one more byte of
+ * the view, behind the medium, and a unit of its own.  Touching one raises a
+ * fault as a machine check does; clearing it, or writing all of it where the
+ * medium has no call for that, is a change like any other: durable with the
+ * next fence and not before (sim_poison.c).
+ *
  * A delta carries the bytes it replaced, so images are made in the view itself
  * by taking deltas back and putting them on again; nothing is copied whole.
  */
@@ -49,6 +55,7 @@ enum sim_kind {
 /* The thread number under which recovery runs: nobody else's fence is its. */
 #define SIM_THREAD_RECOVERY 7
 #define SIM_PIECE 64u /* most bytes of a delta */
+#define SIM_SPOT 512u /* bytes that are poisoned together */
 
 struct sim_delta {
 	uint32_t off;
@@ -97,11 +104,13 @@ enum sim_fault {
 struct sim {
 	struct media media; /* first: a struct media * is a struct sim * */
 	enum sim_kind kind;
-	uint8_t *view;
+	uint8_t *view; /* size bytes, then one for each spot */
 	uint64_t size;
+	uint64_t view_bytes;
 	uint32_t unit_bytes;
 	struct sim_unit *unit; /* by address: lines or pages */
 	struct sim_unit *word; /* by address: 8-byte words of copies */
+	struct sim_unit *spot; /* by address: poison */
 	struct sim_unit order; /* SIM_BYTE: all stores */
 	uint32_t order_last[SIM_THREADS]; /* SIM_BYTE: position after mine */
 	unsigned ndirty, ntouched;
@@ -149,6 +158,42 @@ sim_ndelta(const struct sim *sim, unsigned i)
 }
 void sim_delta_apply(struct sim *sim, unsigned i, uint32_t k);
 void sim_delta_revert(struct sim *sim, unsigned i, uint32_t k);
+
+/* One indivisible change of a unit: in its history and in the view. */
+void sim_change(struct sim *sim, struct sim_unit *unit, uint64_t off,
+    const void *src, size_t len);
+/* The calling thread's next fence makes durable what the unit is now. */
+void sim_claim(struct sim *sim, struct sim_unit *unit);
+/* Whatever the unit is now is durable. */
+void sim_settle(struct sim *sim, struct sim_unit *unit);
+static inline uint32_t
+sim_position(const struct sim_unit *unit)
+{
+	return unit->ndurable + unit->ndelta;
+}
+
+/* ---- sim_poison.c ---- */
+
+static inline uint32_t
+sim_nspot(const struct sim *sim)
+{
+	return (uint32_t)((sim->size + SIM_SPOT - 1) / SIM_SPOT);
+}
+
+/* Is any byte of the range poisoned? */
+bool sim_poisoned(const struct sim *sim, uint64_t off, uint64_t len);
+/* Poison the spot of this byte, now and for good: what was there is lost. */
+void sim_poison(struct sim *sim, uint64_t off);
+/* Begin the engine's list: with all that is poisoned, or with nothing. */
+void sim_poison_list(struct sim *sim, bool all);
+void sim_poison_unlist(struct sim *sim);
+/* From now on, loads from this view fault where it is poisoned. */
+void sim_poison_watch(struct sim *sim);
+void sim_poison_unwatch(struct sim *sim);
+/* For the operations. */
+void sim_poison_meets_copy(struct sim *sim, uint64_t off, uint64_t len);
+void sim_poison_clear(struct sim *sim, uint64_t off, uint64_t len);
+void sim_poison_was_none(void);
 
 const char *sim_kind_name(enum sim_kind kind);
 enum media_granularity sim_kind_granularity(enum sim_kind kind);

@@ -135,9 +135,10 @@ world_new(const struct run *run, struct tally *tally)
 		image_mark_bad(world->sim->view, &world->place);
 		world->start[0].half[0] = world->start[0].half[1] = SPEC_ERROR;
 	}
-	world->image = malloc(size);
+	poison_setup(world);
+	world->image = malloc(world->sim->view_bytes);
 	assert(world->image != NULL);
-	memcpy(world->image, world->sim->view, size);
+	memcpy(world->image, world->sim->view, world->sim->view_bytes);
 	return world;
 }
 
@@ -151,11 +152,24 @@ world_free(struct world *world)
 	btt_worker_pool_free(world->check_pool);
 	spec_fini(&world->spec);
 	free(world->image);
+	sim_poison_unwatch(world->sim);
 	free(world->sim->view);
 	sim_free(world->sim);
 	sim_free(world->rec);
 	sim_free(world->rec2);
 	free(world);
+}
+
+void
+world_begin(struct world *world, const struct spec_value *start)
+{
+	spec_start(&world->spec, start);
+	world->point = 0;
+	world->errors = 0;
+	for (uint32_t i = 0; i < world->run.shape.nlba; i++) {
+		if (start[i].half[0] == SPEC_ERROR)
+			world->errors |= 1u << i;
+	}
 }
 
 void
@@ -170,6 +184,7 @@ world_open(struct world *world)
 	struct btt_geometry_info geometry;
 	int r;
 
+	poison_open(world);
 	r = btt_open(
 	    &world->sim->media, world->pool, &options, &world->btt, &error);
 	if (r < 0)
@@ -257,9 +272,12 @@ may_fail(const struct world *world, const struct step *step, int r)
 {
 	if (world->run.fault != FAULT_NONE)
 		return true;
-	/* A sector that is marked bad: not readable, writable as a whole. */
-	return r == -EIO && world->run.shape.error_entry && step->lba == 0 &&
-	    (step->kind == STEP_READ || step->part != 3);
+	/* A free block that cannot be cleared, since others share its spot. */
+	if (r == -EIO && world->has_poison && world->run.shape.meta_bytes > 0)
+		return true;
+	/* A sector that is bad: not readable, writable as a whole. */
+	return r == -EIO && (step->kind == STEP_READ || step->part != 3) &&
+	    (world->errors >> step->lba & ((UINT64_C(1) << step->n) - 1)) != 0;
 }
 
 /* I12: three for each batch, one for a row of Z entries, else none. */
@@ -272,7 +290,8 @@ check_fences(struct world *world, const struct step *step, uint64_t nfence,
 	uint64_t expected = 0;
 
 	if (world->program.nthread > 1 || world->run.fault != FAULT_NONE ||
-	    world->btt->group != NULL || world->parent != NULL)
+	    world->btt->group != NULL || world->parent != NULL ||
+	    world->has_poison)
 		return;
 	if (step->kind == STEP_WRITE)
 		expected = 3 * (uint64_t)nbatch;
@@ -317,6 +336,7 @@ run_step(
 	case STEP_FLUSH:
 		return btt_flush(world->btt, worker);
 	case STEP_REOPEN:
+	case STEP_SPOIL:
 		break;
 	}
 	return -EINVAL;
@@ -338,6 +358,10 @@ world_step(struct world *world, unsigned thread, const struct step *step)
 		if (media_failed(&world->sim->media) == 0)
 			world_open(world);
 		sim_thread = thread;
+		return;
+	}
+	if (step->kind == STEP_SPOIL) {
+		poison_step(world, step);
 		return;
 	}
 	op = spec_call(&world->spec, kinds[step->kind], step->lba, step->n,
@@ -451,13 +475,12 @@ world_run(struct world *world)
 
 	running = report_world = world;
 	sim_running = world->sim;
-	memcpy(world->sim->view, world->image, world->sim->size);
+	memcpy(world->sim->view, world->image, world->sim->view_bytes);
 	sim_reset(world->sim);
-	spec_start(&world->spec, world->start);
+	world_begin(world, world->start);
 	world->failed_at = SPEC_NEVER;
 	world->lost = false;
 	world->finished = false;
-	world->point = 0;
 	sim_thread = SIM_THREAD_RECOVERY;
 	world_open(world);
 	sim_reset(world->sim);

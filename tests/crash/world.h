@@ -25,6 +25,7 @@ enum step_kind {
 	STEP_READ,
 	STEP_FLUSH,
 	STEP_REOPEN,
+	STEP_SPOIL, /* the block that the sector has now is poisoned, silently */
 };
 
 struct step {
@@ -59,6 +60,9 @@ struct shape {
 	bool error_entry;    /* sector 0 is marked bad */
 	bool old_log;        /* slots 0 and 2, as before 4.15 */
 	uint32_t meta_bytes; /* kept beside each sector */
+	/* Masks: whose blocks are poisoned when the run begins. */
+	uint32_t bad_sectors, bad_pairs;
+	bool bad_hidden; /* and nobody knows until it is touched */
 };
 
 enum fault_kind {
@@ -122,6 +126,8 @@ struct world {
 	struct world *parent; /* whose image our life began with */
 	struct world *life;   /* our next life, made when first needed */
 	bool over;            /* create.c: there is an old BTT */
+	bool has_poison;      /* or may get some */
+	uint32_t errors;      /* mask of sectors that are, or may be, bad */
 	bool lost;      /* pages went back: live reads prove nothing now */
 	uint32_t nstep; /* decisions of the last schedule */
 	bool finished;  /* all threads have: the schedule is over */
@@ -146,10 +152,17 @@ void world_free(struct world *world);
 /* Run the scenario once, with all its crash points.  Exits on a violation. */
 void world_run(struct world *world);
 
+/* Nothing has happened yet, and the sectors hold these values, durably. */
+void world_begin(struct world *world, const struct spec_value *start);
 /* Open the engine on world->sim; violations are reported. */
 void world_open(struct world *world);
 void world_close(struct world *world);
 void world_step(struct world *world, unsigned thread, const struct step *step);
+
+/* poison.c: what is bad at the beginning, and what becomes so. */
+void poison_setup(struct world *world);
+void poison_open(struct world *world);
+void poison_step(struct world *world, const struct step *step);
 
 /* The running thread's request is answered, it says, and goes on. */
 void world_early_return(void);
