@@ -93,7 +93,9 @@ zero_entries(
 	stripe_unlock(&range);
 	if (r < 0)
 		return r;
-	if (btt->group != NULL && job.done > 0 && !MUTANT(57))
+	/* Where writes are durable on return btt_zero syncs by itself. */
+	if (btt->group != NULL && job.done > 0 &&
+	    btt->geometry.durability == BTT_DURABLE_FLUSH && !MUTANT(57))
 		group_note_dirty(btt);
 	*ret_n = job.done;
 	return 0;
