@@ -15,6 +15,7 @@
 
 #include "engine.h"
 #include "group.h"
+#include "hook.h"
 #include "kept.h"
 
 /* More lanes than this help nobody; a span can hold so many. */
@@ -217,7 +218,7 @@ recover(struct btt *btt, struct btt_error *error)
 {
 	int r;
 
-	for (uint32_t i = 0; i < btt->narena; i++) {
+	for (uint32_t i = 0; i < MUTATE(84, btt->narena, 1); i++) {
 		r = arena_recover(
 		    &btt->arena[i], btt->geometry.read_only, error);
 		if (r < 0)

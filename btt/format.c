@@ -437,7 +437,8 @@ write_infos(struct creation *creation)
 	const struct plan *plan = creation->plan;
 	int r;
 
-	for (uint32_t i = plan->narena; i-- > 0;) {
+	for (uint32_t n = plan->narena; n-- > 0;) {
+		uint32_t i = MUTATE(87, n, plan->narena - 1 - n);
 		uint64_t off = plan_arena_off(plan, i);
 		uint8_t block[BTT_INFO_BYTES];
 		struct btt_info info;

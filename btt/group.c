@@ -233,7 +233,7 @@ close_active(struct btt *btt)
 	struct backoff backoff = BACKOFF_INIT;
 	uint64_t g = atomic_load(&group->active);
 
-	for (uint32_t i = 0; i < btt->narena; i++)
+	for (uint32_t i = 0; i < MUTATE(86, btt->narena, 1); i++)
 		atomic_store(
 		    &btt->arena[i].overlays->active, (unsigned)((g + 1) & 1));
 	HOOK_POINT("group close");
@@ -354,7 +354,7 @@ do_round(struct btt *btt,
 {
 	int r;
 
-	for (uint32_t i = 0; i < btt->narena; i++) {
+	for (uint32_t i = 0; i < MUTATE(85, btt->narena, 1); i++) {
 		if (btt->group->arena[i].n == 0)
 			continue;
 		r = round(&btt->arena[i], &btt->group->arena[i], store);

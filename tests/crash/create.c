@@ -8,16 +8,43 @@
 
 #include <btt/btt.h>
 
-#define MEDIUM_BYTES (384u << 10)
 #define OLD_UUID 1
 #define NEW_UUID 2
 #define NSECTOR 4u /* of the old BTT that are written */
 
+/* What the name of the program says. */
 bool
 create_is_program(const char *program)
 {
-	return strcmp(program, "create-blank") == 0 ||
-	    strcmp(program, "create-over") == 0;
+	return strncmp(program, "create-", 7) == 0;
+}
+
+static bool
+is_over(const struct run *run)
+{
+	return strncmp(run->program, "create-over", 11) == 0;
+}
+
+static unsigned
+count_arenas(const struct run *run)
+{
+	return strstr(run->program, "-arenas") != NULL ? 2 : 1;
+}
+
+/* The first of the written sectors: they reach over the border of arenas. */
+static uint64_t
+first_sector(const struct world *world)
+{
+	struct btt_info info = { .nfree = 0 };
+	int r;
+
+	if (count_arenas(&world->run) == 1)
+		return 0;
+	r = btt_geometry(
+	    BTT_ARENA_MAX_BYTES, 512, BTT_NFREE_DEFAULT, 64, &info);
+	assert(r == 0);
+	(void)r;
+	return info.external_nlba - NSECTOR / 2;
 }
 
 static void
@@ -66,11 +93,12 @@ fill_old(struct world *world)
 {
 	struct btt_worker *worker = btt_worker_pool_get(world->check_pool, 0);
 	struct btt *btt = open_or_complain(world, world->sim, false);
+	uint64_t first = first_sector(world);
 
 	for (uint32_t i = 0; i < 2 * NSECTOR; i++) {
 		uint32_t lba = i % NSECTOR;
 
-		if (btt_write(btt, worker, lba * UINT64_C(512), 512,
+		if (btt_write(btt, worker, (first + lba) * 512, 512,
 			spec_pattern(&world->spec, 1 + lba, lba)) < 0)
 			violation(world, "setup", "btt_write");
 	}
@@ -83,10 +111,13 @@ static void
 check_sectors(struct world *world, struct btt *btt, bool is_old)
 {
 	struct btt_worker *worker = btt_worker_pool_get(world->check_pool, 0);
+	uint64_t first = first_sector(world);
 	struct btt_geometry_info geometry;
 	uint8_t bytes[4096];
 
 	btt_get_geometry(btt, &geometry);
+	if (geometry.narena != count_arenas(&world->run))
+		violation(world, "create", "%u arenas", geometry.narena);
 	for (uint64_t i = 0; i < geometry.nsector; i++) {
 		int r = btt_read(btt, worker, i * geometry.sector_bytes,
 		    geometry.sector_bytes, bytes);
@@ -94,10 +125,10 @@ check_sectors(struct world *world, struct btt *btt, bool is_old)
 		if (r < 0)
 			violation(world, "create", "sector %lu: %d",
 			    (unsigned long)i, r);
-		if (is_old && i < NSECTOR &&
+		if (is_old && i >= first && i - first < NSECTOR &&
 		    memcmp(bytes,
-			spec_pattern(
-			    &world->spec, 1 + (unsigned)i, (uint32_t)i),
+			spec_pattern(&world->spec, 1 + (unsigned)(i - first),
+			    (uint32_t)(i - first)),
 			512) != 0)
 			violation(world, "create",
 			    "the old BTT opens without its sector %lu",
@@ -171,19 +202,20 @@ void
 create_explore(const struct run *run, struct tally *tally)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	bool over = strcmp(run->program, "create-over") == 0;
+	uint64_t bytes = count_arenas(run) * BTT_ARENA_MAX_BYTES;
+	bool over = is_over(run);
 
 	assert(world != NULL);
 	world->over = over;
 	world->run = *run;
 	world->tally = tally;
 	report_world = world;
-	world->sim = sim_new(run->kind, MEDIUM_BYTES, NULL);
-	world->rec = sim_new(run->kind, MEDIUM_BYTES, world->sim->view);
+	world->sim = sim_new(run->kind, bytes, NULL);
+	world->rec = sim_new(run->kind, bytes, world->sim->view);
 	world->rec->keeps_undo = true;
 	world->sim->arg = world->rec->arg = world;
 	world->sim->complain = world->rec->complain = no_copies_here;
-	memset(world->sim->view, 0, MEDIUM_BYTES);
+	memset(world->sim->view, 0, bytes);
 	spec_init(&world->spec, NSECTOR, 512);
 	if (btt_worker_pool_new(1, &world->check_pool) < 0)
 		abort();

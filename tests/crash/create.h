@@ -8,7 +8,10 @@
  */
 #include "world.h"
 
-/* Is it one of these programs: "create-blank", "create-over"? */
+/*
+ * Is it one of these programs: "create-blank", "create-over", or either with
+ * "-arenas" behind it, for two arenas?
+ */
 bool create_is_program(const char *program);
 void create_explore(const struct run *run, struct tally *tally);
 

@@ -14,24 +14,25 @@ static const char *const kind_names[] = { "write", "read", "flush" };
 static void
 dump_sector(struct world *world, uint32_t lba)
 {
-	const struct btt_info *info = &world->place.info;
+	const struct btt_info *info = world_info(world);
 	const struct spec_legal *legal = &world->legal[lba];
-	const uint8_t *view = world->sim->view;
 	struct spec_value value;
 	struct le32 word;
-	uint32_t entry, block;
+	uint32_t premap, entry, block;
+	unsigned a = world_arena_of(world, lba, &premap);
+	uint64_t off;
 
-	memcpy(&word, view + info->mapoff + 4 * (uint64_t)lba, sizeof(word));
+	memcpy(&word, world_map(world, a) + 4 * (size_t)premap, sizeof(word));
 	entry = le32_decode(word);
-	block = map_entry_block(entry, lba);
+	block = map_entry_block(entry, premap);
+	off = world_block_off(world, a, block);
 	printf("  sector %-2" PRIu32 " %-7s block %-3" PRIu32 " ", lba,
 	    state_names[map_entry_state(entry)], block);
 	if (block >= info->internal_nlba)
 		printf("out of range ");
-	else if (spec_decode(&world->spec, lba,
-		     view + info->dataoff +
-			 (uint64_t)block * info->internal_lbasize,
-		     &value))
+	else if (sim_poisoned(world->sim, off, info->external_lbasize))
+		printf("is poisoned ");
+	else if (spec_decode(&world->spec, lba, world->sim->view + off, &value))
 		printf("holds %u/%u ", value.half[0], value.half[1]);
 	else
 		printf("holds no value ");
@@ -43,16 +44,14 @@ dump_sector(struct world *world, uint32_t lba)
 }
 
 static void
-dump_pair(const struct world *world, uint32_t pair)
+dump_pair(const struct world *world, unsigned a, uint32_t pair)
 {
-	const struct btt_info *info = &world->place.info;
 	struct flog_media entry;
 
 	printf("  pair %-2" PRIu32, pair);
 	for (unsigned slot = 0; slot < FLOG_GROUP_SLOTS; slot++) {
 		memcpy(&entry,
-		    world->sim->view + info->logoff +
-			FLOG_GROUP_BYTES * (uint64_t)pair +
+		    world_log(world, a) + FLOG_GROUP_BYTES * (size_t)pair +
 			sizeof(entry) * slot,
 		    sizeof(entry));
 		if (le32_decode(entry.seq) == 0 && slot > 0)
@@ -84,14 +83,18 @@ dump_op(const struct spec_op *op, unsigned number)
 void
 world_dump(struct world *world)
 {
-	if (world->place.info.infosize == 0)
+	if (world->narena == 0)
 		return; /* a creation: there is no arena yet */
 	printf("crash point %u (%s)\n", world->point,
 	    world->what != NULL ? world->what : "none yet");
-	for (uint32_t i = 0; i < world->place.info.external_nlba; i++)
+	for (uint32_t i = 0; i < world->run.shape.nlba; i++)
 		dump_sector(world, i);
-	for (uint32_t i = 0; i < world->place.info.nfree; i++)
-		dump_pair(world, i);
+	for (unsigned a = 0; a < world->narena; a++) {
+		if (world->narena > 1)
+			printf("  arena %u\n", a);
+		for (uint32_t i = 0; i < world->run.shape.nfree; i++)
+			dump_pair(world, a, i);
+	}
 	for (unsigned i = 0; i < world->spec.nop; i++)
 		dump_op(&world->spec.op[i], i);
 	(void)fflush(stdout);

@@ -159,7 +159,7 @@ print_mutant(const struct job *job)
 	const struct mutant *mutant = job->mutant;
 	const struct tally *tally = job->tally;
 	bool killed = tally->failed || job->died || job->hung;
-	bool ok = killed == (mutant->equivalent == NULL);
+	bool ok = killed == (mutant->why_not == NULL);
 
 	printf("M%-3u %-52s ", mutant->number, mutant->what);
 	if (killed)
@@ -175,9 +175,31 @@ print_mutant(const struct job *job)
 		    ok ? "as it must" : "SURVIVES");
 	if (killed)
 		printf("     %.110s\n", tally->what);
-	else if (mutant->equivalent != NULL)
-		printf("     equivalent: %s\n", mutant->equivalent);
+	else if (mutant->why_not != NULL)
+		printf("     equivalent: %s\n", mutant->why_not);
 	return ok;
+}
+
+static bool
+is_built_and_wanted(const struct options *options, const struct mutant *mutant)
+{
+	if (!mutant_is_built(mutant))
+		return false;
+	return options->mutant == 0 || options->mutant == mutant->number;
+}
+
+/* Those of the specification's list that would be another one again. */
+static void
+print_not_built(const struct options *options)
+{
+	for (unsigned i = 0; i < nmutant; i++) {
+		const struct mutant *mutant = &mutants[i];
+
+		if (!mutant_is_built(mutant) &&
+		    (options->mutant == 0 || options->mutant == mutant->number))
+			printf("M%-3u %-52s not built\n     %s\n",
+			    mutant->number, mutant->what, mutant->why_not);
+	}
 }
 
 static unsigned
@@ -185,12 +207,12 @@ explore_mutants(const struct options *options)
 {
 	struct job *jobs = calloc(nmutant, sizeof(*jobs));
 	unsigned n = 0, nkilled = 0, nequivalent = 0, nwrong = 0;
+	double worst = 0;
 	struct failures *failures = NULL; /* of a table that is all failures */
 	double began = now_seconds();
 
 	for (unsigned i = 0; i < nmutant; i++) {
-		if (options->mutant != 0 &&
-		    options->mutant != mutants[i].number)
+		if (!is_built_and_wanted(options, &mutants[i]))
 			continue;
 		jobs[n++] = (struct job){
 			.mutant = &mutants[i],
@@ -206,16 +228,20 @@ explore_mutants(const struct options *options)
 	for (unsigned i = 0; i < n; i++) {
 		if (!print_mutant(&jobs[i]))
 			nwrong++;
-		else if (jobs[i].mutant->equivalent != NULL)
+		else if (jobs[i].mutant->why_not != NULL)
 			nequivalent++;
 		else
 			nkilled++;
+		if (jobs[i].tally->failed && jobs[i].tally->seconds > worst)
+			worst = jobs[i].tally->seconds;
 	}
+	print_not_built(options);
 	if (failures != NULL)
 		(void)failures_print(failures, 0, n);
 	failures_free(failures);
-	printf("%u mutants: %u killed, %u equivalent, %u wrong; %.1f s\n", n,
-	    nkilled, nequivalent, nwrong, now_seconds() - began);
+	printf("%u mutants: %u killed, the last within %.2f s, %u equivalent, "
+	       "%u wrong; %.1f s\n",
+	    n, nkilled, worst, nequivalent, nwrong, now_seconds() - began);
 	jobs_free(jobs, n);
 	free(jobs);
 	return nwrong;

@@ -116,7 +116,7 @@ plant(struct job *jobs, uint64_t seed)
 	for (unsigned i = 0; n < SELF_TESTS; i++) {
 		const struct mutant *mutant = &mutants[i % nmutant];
 
-		if (mutant->killers == NULL || mutant->equivalent != NULL)
+		if (mutant->why_not != NULL)
 			continue;
 		jobs[n++] = (struct job){
 			.mutant = mutant,

@@ -5,6 +5,7 @@
  * Written here by hand from btt-format.md, so that format.c is not its own
  * witness.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "layout.h"
@@ -18,28 +19,40 @@ round_up(uint64_t n)
 	return (n + PAGE - 1) / PAGE * PAGE;
 }
 
-void
-image_layout(const struct shape *shape, struct btt_arena_place *ret_place,
-    uint64_t *ret_size)
+uint64_t
+image_layout(
+    const struct shape *shape, struct btt_arena_place ret_place[ARENAS_MAX])
 {
-	struct btt_info *info = &ret_place->info;
+	uint32_t narena = shape->narena > 0 ? shape->narena : 1;
+	struct btt_info info = {
+		.uuid = { 1 },
+		.major = 2,
+		.external_lbasize = shape->sector_bytes + shape->meta_bytes,
+		.external_nlba = shape->nlba / narena,
+		.nfree = shape->nfree,
+		.infosize = BTT_INFO_BYTES,
+		.dataoff = BTT_INFO_BYTES,
+	};
+	uint64_t bytes;
 
-	memset(ret_place, 0, sizeof(*ret_place));
-	info->uuid[0] = 1;
-	info->major = 2;
-	info->external_lbasize = shape->sector_bytes + shape->meta_bytes;
-	info->internal_lbasize = (info->external_lbasize + 63) / 64 * 64;
-	info->external_nlba = shape->nlba;
-	info->internal_nlba = shape->nlba + shape->nfree;
-	info->nfree = shape->nfree;
-	info->infosize = BTT_INFO_BYTES;
-	info->dataoff = BTT_INFO_BYTES;
-	info->mapoff = info->dataoff +
-	    round_up((uint64_t)info->internal_nlba * info->internal_lbasize);
-	info->logoff = info->mapoff + round_up(4 * (uint64_t)shape->nlba);
-	info->info2off = info->logoff + round_up(64 * (uint64_t)shape->nfree);
-	ret_place->primary = ret_place->backup = BTT_INFO_VALID;
-	*ret_size = info->info2off + BTT_INFO_BYTES;
+	assert(narena <= ARENAS_MAX && shape->nlba % narena == 0);
+	info.internal_lbasize = (info.external_lbasize + 63) / 64 * 64;
+	info.internal_nlba = info.external_nlba + info.nfree;
+	info.mapoff = info.dataoff +
+	    round_up((uint64_t)info.internal_nlba * info.internal_lbasize);
+	info.logoff = info.mapoff + round_up(4 * (uint64_t)info.external_nlba);
+	info.info2off = info.logoff + round_up(64 * (uint64_t)info.nfree);
+	bytes = info.info2off + BTT_INFO_BYTES;
+	for (uint32_t a = 0; a < narena; a++) {
+		info.nextoff = a + 1 < narena ? bytes : 0;
+		ret_place[a] = (struct btt_arena_place){
+			.off = a * bytes,
+			.info = info,
+			.primary = BTT_INFO_VALID,
+			.backup = BTT_INFO_VALID,
+		};
+	}
+	return narena * bytes;
 }
 
 static void
@@ -57,20 +70,21 @@ put_entry(
 }
 
 void
-image_format(uint8_t *bytes, const struct shape *shape,
-    const struct btt_arena_place *place)
+image_format(uint8_t *bytes, const struct btt_arena_place *place,
+    const struct shape *shape)
 {
 	const struct btt_info *info = &place->info;
+	uint32_t nlba = info->external_nlba;
 
+	bytes += place->off;
 	memset(bytes, 0, info->info2off + BTT_INFO_BYTES);
-	for (uint32_t i = 0; i < shape->nfree; i++) {
+	for (uint32_t i = 0; i < info->nfree; i++) {
 		uint8_t *group = bytes + info->logoff + 64 * (uint64_t)i;
 
-		put_entry(group, 0, i % shape->nlba, shape->nlba + i, 1);
+		put_entry(group, 0, i % nlba, nlba + i, 1);
 		/* A second entry shows which slot is the second. */
 		if (shape->old_log)
-			put_entry(
-			    group, 2, i % shape->nlba, shape->nlba + i, 2);
+			put_entry(group, 2, i % nlba, nlba + i, 2);
 	}
 	btt_info_encode(info, bytes);
 	btt_info_encode(info, bytes + info->info2off);

@@ -19,9 +19,14 @@ const struct mutant mutants[] = {
 	    NULL },
 	{ 12, "publishing without a full fence", "reader-live:line reader",
 	    NULL },
+	{ 13, "map published before the data", NULL,
+	    "it is M25: there the data comes last of all" },
 	{ 14, "read tracking slot not cleared", "reader", NULL },
 	{ 15, "recovery does not complete the map", "one-write", NULL },
 	{ 16, "data one line short", "one-write", NULL },
+	{ 17, "data flushed, but not fenced", NULL,
+	    "it is M4: a copy flushes by itself, and data and log "
+	    "body have one fence" },
 	{ 18, "the wrong next sequence number", "one-write", NULL },
 	{ 19, "acknowledged between log and map fence, locks held",
 	    "one-write two-writers readers batches",
@@ -29,12 +34,15 @@ const struct mutant mutants[] = {
 	    "anybody from building on the map before its fence; only a reader "
 	    "that rolls back would see it" },
 	{ 20, "acknowledged before the log is committed", "one-write", NULL },
+	{ 21, "map fence left to the next data fence of the lane", NULL,
+	    "it is M6: the next fence of whoever holds the lane "
+	    "ends what was flushed" },
 	{ 22, "recovery not fenced before the device is used",
 	    "one-write:line sequences:line", NULL },
 	{ 23, "sequence number does not wrap", "one-write", NULL },
 	{ 24, "only the first read tracking slot is looked at",
 	    "readers:line one-lane", NULL },
-	{ 25, "data written after the log", "one-write", NULL },
+	{ 25, "data written after the log and the map", "one-write", NULL },
 	{ 26, "E set on what was read, without map lock or second look",
 	    "poison-live:line", NULL },
 	{ 27, "pairs advance although the map store failed", "faults", NULL },
@@ -47,6 +55,10 @@ const struct mutant mutants[] = {
 	{ 33, "primary info block written before its backup", "create-blank",
 	    NULL },
 	{ 34, "slots of the log in use guessed wrong", "one-write", NULL },
+
+	{ 35, "detach frees what a request still uses", NULL,
+	    "devices live in the daemon: detach__waits_for_who_is_inside of "
+	    "check_manager, under ASan and TSan" },
 
 	{ 36, "group: no fence after data and bodies", "flushes:page512",
 	    NULL },
@@ -123,5 +135,13 @@ const struct mutant mutants[] = {
 	    NULL },
 	{ 83, "cleared although a neighbour shares the unit", "poison-520",
 	    NULL },
+	{ 84, "only the first arena is recovered", "sequences-arenas arenas",
+	    NULL },
+	{ 85, "group: only the first arena's changes are stored",
+	    "arenas-flush", NULL },
+	{ 86, "group: readers pointed to the next table in one arena only",
+	    "arenas-live", NULL },
+	{ 87, "create: the first arena before the others",
+	    "create-blank-arenas", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

@@ -7,9 +7,11 @@
  * its number (btt/hook.h), to prove that the explorer sees.  1 to 35 are those
  * of reliability.md 2.7; 36 and up are ours, most of them of groups.
  *
- * Of M1 to M35 not here: M13 and M17 are M28 and M4 where data and log share a
- * fence, M21 is M6; M35 is about detaching, which the explorer does not run.
+ * Each of M1 to M35 has a row; those that are not built say why.
  */
+
+#include <stdbool.h>
+#include <stddef.h>
 
 /* The one that is not in btt/ but in the locks below it. */
 enum {
@@ -19,11 +21,23 @@ enum {
 struct mutant {
 	unsigned number;
 	const char *what;
-	/* Scenarios, or scenario:medium, that kill it; first to last. */
+	/*
+	 * Scenarios, or scenario:medium, that kill it; first to last.  NULL: it
+	 * is not built.
+	 */
 	const char *killers;
-	/* Why nothing can tell it from the engine; NULL: it must die. */
-	const char *equivalent;
+	/*
+	 * NULL: it must die.  Else why not: nothing can tell it from the
+	 * engine; or why it is not built.
+	 */
+	const char *why_not;
 };
+
+static inline bool
+mutant_is_built(const struct mutant *mutant)
+{
+	return mutant->killers != NULL;
+}
 
 extern const struct mutant mutants[];
 extern const unsigned nmutant;

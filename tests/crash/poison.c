@@ -17,11 +17,9 @@
 
 /* The last byte of a block's data: of a large sector, its first spot is good. */
 static uint64_t
-block_off(const struct world *world, uint32_t block)
+spot_of(const struct world *world, unsigned a, uint32_t block)
 {
-	const struct btt_info *info = &world->place.info;
-
-	return info->dataoff + (uint64_t)block * info->internal_lbasize +
+	return world_block_off(world, a, block) +
 	    world->run.shape.sector_bytes - 1;
 }
 
@@ -37,12 +35,37 @@ may_spoil(const struct program *program)
 	return false;
 }
 
+/* Blocks of one arena, by the masks of the shape. */
+static void
+poison_arena(struct world *world, unsigned a, const struct reference *now)
+{
+	const struct shape *shape = &world->run.shape;
+	uint32_t nlba = world_info(world)->external_nlba;
+
+	for (uint32_t i = 0; i < nlba; i++) {
+		if (shape->bad_sectors >> (a * nlba + i) & 1)
+			sim_poison(world->sim,
+			    spot_of(world, a, map_entry_block(now->map[i], i)));
+	}
+	for (uint32_t i = 0; i < shape->nfree; i++) {
+		if (shape->bad_pairs >> (a * shape->nfree + i) & 1)
+			sim_poison(world->sim, spot_of(world, a, now->free[i]));
+	}
+	/* A spot may be shared with neighbours. */
+	for (uint32_t i = 0; i < nlba; i++) {
+		struct spec_value *start = &world->start[a * nlba + i];
+		uint32_t block = map_entry_block(now->map[i], i);
+
+		if (sim_poisoned(world->sim, world_block_off(world, a, block),
+			world_info(world)->external_lbasize))
+			start->half[0] = start->half[1] = SPEC_ERROR;
+	}
+}
+
 void
 poison_setup(struct world *world)
 {
-	const struct btt_info *info = &world->place.info;
 	const struct shape *shape = &world->run.shape;
-	const uint8_t *view = world->sim->view;
 	struct reference now;
 
 	world->has_poison = shape->bad_sectors != 0 || shape->bad_pairs != 0 ||
@@ -50,29 +73,12 @@ poison_setup(struct world *world)
 	if (!world->has_poison)
 		return;
 	sim_poison_watch(world->sim);
-	reference_recover(view + info->mapoff, shape->nlba, view + info->logoff,
-	    shape->nfree, &now);
-	assert(now.error == NULL);
-	for (uint32_t i = 0; i < shape->nlba; i++) {
-		if (!(shape->bad_sectors >> i & 1))
-			continue;
-		sim_poison(world->sim,
-		    block_off(world, map_entry_block(now.map[i], i)));
-	}
-	for (uint32_t i = 0; i < shape->nfree; i++) {
-		if (shape->bad_pairs >> i & 1)
-			sim_poison(world->sim, block_off(world, now.free[i]));
-	}
-	/* A spot may be shared with neighbours. */
-	for (uint32_t i = 0; i < shape->nlba; i++) {
-		uint32_t block = map_entry_block(now.map[i], i);
-
-		if (sim_poisoned(world->sim,
-			info->dataoff +
-			    (uint64_t)block * info->internal_lbasize,
-			info->external_lbasize))
-			world->start[i].half[0] = world->start[i].half[1] =
-			    SPEC_ERROR;
+	for (unsigned a = 0; a < world->narena; a++) {
+		reference_recover(world_map(world, a),
+		    world_info(world)->external_nlba, world_log(world, a),
+		    shape->nfree, &now);
+		assert(now.error == NULL);
+		poison_arena(world, a, &now);
 	}
 }
 
@@ -93,15 +99,16 @@ poison_open(struct world *world)
 	sim_poison_list(world->sim, told);
 }
 
-/* Is a write of the sector under way?  Then what it has now may soon be old. */
+/* Is a write of the sector under way?  Of which parts? */
 static bool
-is_being_written(const struct world *world, uint32_t lba)
+is_being_written(const struct world *world, uint32_t lba, bool in_part)
 {
 	for (unsigned i = 0; i < world->spec.nop; i++) {
 		const struct spec_op *op = &world->spec.op[i];
 
 		if (op->kind == SPEC_WRITE && op->returned == SPEC_NEVER &&
-		    lba >= op->lba && lba - op->lba < op->n)
+		    lba >= op->lba && lba - op->lba < op->n &&
+		    (op->part != 3 || !in_part))
 			return true;
 	}
 	return false;
@@ -110,22 +117,29 @@ is_being_written(const struct world *world, uint32_t lba)
 void
 poison_step(struct world *world, const struct step *step)
 {
-	struct arena *arena = &world->btt->arena[0];
 	bool was_active = sched_set_active(false);
-	bool busy = is_being_written(world, step->lba);
-	uint32_t entry = map_read(arena, step->lba);
+	/* What it has now may soon be old, then. */
+	bool busy = is_being_written(world, step->lba, false);
+	uint32_t premap;
+	unsigned a = world_arena_of(world, step->lba, &premap);
+	uint32_t entry = map_read(&world->btt->arena[a], premap);
 	enum map_state state = map_entry_state(entry);
-	uint64_t off = block_off(world, map_entry_block(entry, step->lba));
 	unsigned op;
 
-	if (state != MAP_STATE_NORMAL && state != MAP_STATE_INITIAL) {
+	/*
+	 * A write in part may have read what is lost now: it saves it, which
+	 * no order of the two tells.
+	 */
+	if ((state != MAP_STATE_NORMAL && state != MAP_STATE_INITIAL) ||
+	    is_being_written(world, step->lba, true)) {
 		(void)sched_set_active(was_active);
 		return;
 	}
 	op = spec_call(&world->spec, SPEC_WRITE, step->lba, 1, 3, true);
 	world->spec.op[op].code = SPEC_ERROR;
 	world->errors |= 1u << step->lba;
-	sim_poison(world->sim, off);
+	sim_poison(
+	    world->sim, spot_of(world, a, map_entry_block(entry, premap)));
 	if (!busy)
 		spec_return(&world->spec, op);
 	(void)sched_set_active(was_active);

@@ -24,32 +24,34 @@
 
 /* What an opened image says. */
 struct outcome {
-	uint32_t map[SPEC_LBAS]; /* raw entries */
-	uint32_t free[REFERENCE_LANES];
-	struct spec_value value[SPEC_LBAS];
+	struct arena_outcome {
+		uint32_t map[SPEC_LBAS]; /* raw entries */
+		uint32_t free[REFERENCE_LANES];
+	} arena[ARENAS_MAX];
+	struct spec_value value[SPEC_LBAS]; /* of all arenas */
 };
 
-/* What the recovery under way is to end in, for those that are cut short. */
+/*
+ * What the recovery under way is to end in, for those that are cut short: it
+ * has come so far that the arenas before narena have all their stores.
+ */
 static struct {
-	struct world *world;
-	uint8_t map[4 * SPEC_LBAS];
-	uint8_t log[64 * REFERENCE_LANES];
+	unsigned narena;
+	uint8_t map[ARENAS_MAX][4 * SPEC_LBAS];
+	uint8_t log[ARENAS_MAX][64 * REFERENCE_LANES];
 } nested;
-
-static const uint8_t *
-at(const struct world *world, uint64_t off)
-{
-	return world->sim->view + off;
-}
 
 /* ---- the specification, on a map and its free blocks ---- */
 
 static struct spec_value
-sector_value(struct world *world, uint32_t lba, uint32_t entry, const char *who)
+sector_value(struct world *world, uint32_t lba, const struct outcome *out,
+    const char *who)
 {
-	const struct btt_info *info = &world->place.info;
-	uint32_t block = map_entry_block(entry, lba);
-	uint64_t off = info->dataoff + (uint64_t)block * info->internal_lbasize;
+	uint32_t premap;
+	unsigned a = world_arena_of(world, lba, &premap);
+	uint32_t entry = out->arena[a].map[premap];
+	uint32_t block = map_entry_block(entry, premap);
+	uint64_t off = world_block_off(world, a, block);
 	struct spec_value value = { { 0, 0 } };
 
 	switch (map_entry_state(entry)) {
@@ -62,9 +64,10 @@ sector_value(struct world *world, uint32_t lba, uint32_t entry, const char *who)
 	case MAP_STATE_NORMAL:
 		break;
 	}
-	if (sim_poisoned(world->sim, off, info->external_lbasize))
+	if (sim_poisoned(world->sim, off, world_info(world)->external_lbasize))
 		value.half[0] = value.half[1] = SPEC_ERROR;
-	else if (!spec_decode(&world->spec, lba, at(world, off), &value))
+	else if (!spec_decode(
+		     &world->spec, lba, world->sim->view + off, &value))
 		violation(world, "I1",
 		    "%s: sector %u (block %u) is torn, mixed or foreign", who,
 		    lba, block);
@@ -73,9 +76,10 @@ sector_value(struct world *world, uint32_t lba, uint32_t entry, const char *who)
 
 /* Every block once: in the map or free (I3, I4); every number in range. */
 static void
-check_owners(struct world *world, const struct outcome *out, const char *who)
+check_arena_owners(
+    struct world *world, const struct arena_outcome *out, const char *who)
 {
-	const struct btt_info *info = &world->place.info;
+	const struct btt_info *info = world_info(world);
 	uint64_t seen = 0;
 
 	for (uint32_t i = 0; i < info->external_nlba + info->nfree; i++) {
@@ -96,10 +100,17 @@ check_owners(struct world *world, const struct outcome *out, const char *who)
 }
 
 static void
+check_owners(struct world *world, const struct outcome *out, const char *who)
+{
+	for (unsigned a = 0; a < world->narena; a++)
+		check_arena_owners(world, &out->arena[a], who);
+}
+
+static void
 check_values(struct world *world, struct outcome *out, const char *who)
 {
-	for (uint32_t i = 0; i < world->place.info.external_nlba; i++) {
-		out->value[i] = sector_value(world, i, out->map[i], who);
+	for (uint32_t i = 0; i < world->run.shape.nlba; i++) {
+		out->value[i] = sector_value(world, i, out, who);
 		if (!spec_is_legal(&world->legal[i], out->value[i]))
 			violation(world, "I2",
 			    "%s: sector %u holds %u/%u, which is too old or "
@@ -109,53 +120,77 @@ check_values(struct world *world, struct outcome *out, const char *who)
 	}
 }
 
-/* ---- a crash inside recovery ---- */
+/* ---- opening and recovering ---- */
 
+/* Nothing is recovered before all arenas were opened (I9 of ARCHITECTURE). */
 static void
-open_or_complain(struct world *world, struct sim *medium, struct arena *arena,
-    const char *who)
+open_or_complain(struct world *world, struct sim *medium,
+    struct arena arena[ARENAS_MAX], const char *who)
 {
 	struct btt_error error = { "" };
 	int r;
 
-	r = arena_open(
-	    &medium->media, &world->place, BTT_LAYOUT_V20, 0, arena, &error);
-	if (r < 0)
-		violation(world, "I5", "%s: arena does not open: %s (%d)", who,
-		    error.text, r);
+	for (unsigned a = 0; a < world->narena; a++) {
+		r = arena_open(&medium->media, &world->place[a], BTT_LAYOUT_V20,
+		    a, &arena[a], &error);
+		if (r < 0)
+			violation(world, "I5",
+			    "%s: arena does not open: %s (%d)", who, error.text,
+			    r);
+	}
 }
 
 static void
-recover_or_complain(struct world *world, struct arena *arena, const char *who)
+recover_or_complain(
+    struct world *world, struct arena arena[ARENAS_MAX], const char *who)
 {
 	struct btt_error error = { "" };
-	int r = arena_recover(arena, false, &error);
+	int r;
 
-	if (r < 0)
-		violation(world, "I6", "%s: recovery fails: %s (%d)", who,
-		    error.text, r);
+	for (unsigned a = 0; a < world->narena; a++) {
+		nested.narena = a + 1;
+		r = arena_recover(&arena[a], false, &error);
+		if (r < 0)
+			violation(world, "I6", "%s: recovery fails: %s (%d)",
+			    who, error.text, r);
+	}
 }
+
+static void
+close_arenas(struct world *world, struct arena arena[ARENAS_MAX])
+{
+	for (unsigned a = 0; a < world->narena; a++)
+		arena_close(&arena[a]);
+}
+
+/* ---- a crash inside recovery ---- */
 
 static void
 check_nested_image(void *arg, const struct enum_choice *choice)
 {
+	static const char who[] = "recovery cut short";
 	struct world *world = arg;
-	const struct btt_info *info = &world->place.info;
-	struct arena arena;
+	const struct btt_info *info = world_info(world);
+	struct arena arena[ARENAS_MAX];
+	unsigned narena = nested.narena;
 
 	(void)choice;
 	world->tally->nimage++;
 	world->tally->nnested++;
-	open_or_complain(world, world->rec2, &arena, "recovery cut short");
-	recover_or_complain(world, &arena, "recovery cut short");
-	if (memcmp(nested.map, at(world, info->mapoff),
-		4 * (size_t)info->external_nlba) != 0 ||
-	    memcmp(nested.log, at(world, info->logoff),
-		64 * (size_t)info->nfree) != 0)
-		violation(world, "I6",
-		    "recovery cut short and begun again ends differently");
-	arena_close(&arena);
+	open_or_complain(world, world->rec2, arena, who);
+	recover_or_complain(world, arena, who);
+	for (unsigned a = 0; a < narena; a++) {
+		if (memcmp(nested.map[a], world_map(world, a),
+			4 * (size_t)info->external_nlba) != 0 ||
+		    memcmp(nested.log[a], world_log(world, a),
+			64 * (size_t)info->nfree) != 0)
+			violation(world, "I6",
+			    "recovery cut short and begun again ends "
+			    "differently");
+	}
+	close_arenas(world, arena);
 	sim_undo_all(world->rec2);
+	nested.narena = narena;
 }
 
 /* Recovery is about to fence: what if it had not come so far? */
@@ -163,50 +198,51 @@ static void
 crash_recovery(struct sim *sim, void *arg)
 {
 	struct world *world = arg;
-	const struct btt_info *info = &world->place.info;
+	const struct btt_info *info = world_info(world);
 	struct enum_plan plan = {
 		.cap = NESTED_CAP, .nrandom = 16, .neach = 8
 	};
 	struct rng rng;
 
 	rng_seed(&rng, world->run.seed);
-	memcpy(nested.map, at(world, info->mapoff),
-	    4 * (size_t)info->external_nlba);
-	memcpy(nested.log, at(world, info->logoff), 64 * (size_t)info->nfree);
+	for (unsigned a = 0; a < nested.narena; a++) {
+		memcpy(nested.map[a], world_map(world, a),
+		    4 * (size_t)info->external_nlba);
+		memcpy(nested.log[a], world_log(world, a),
+		    64 * (size_t)info->nfree);
+	}
 	(void)enumerate(sim, &plan, &rng, check_nested_image, world);
 }
 
 /* ---- second opinions ---- */
-
-static int
-compare_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a;
-	uint32_t y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* The kernel's rule on the image as the crash left it (I7). */
 static void
 check_reference(struct world *world, const struct outcome *ours,
     const struct reference *reference)
 {
-	const struct btt_info *info = &world->place.info;
+	const struct btt_info *info = world_info(world);
 	struct outcome theirs;
+	bool same = true;
 
-	if (reference->error != NULL)
-		violation(
-		    world, "I7", "reference recovery: %s", reference->error);
-	memcpy(theirs.free, reference->free, sizeof(theirs.free));
-	if (memcmp(reference->map, ours->map,
-		4 * (size_t)info->external_nlba) == 0 &&
-	    memcmp(reference->free, ours->free, 4 * (size_t)info->nfree) == 0)
+	for (unsigned a = 0; a < world->narena; a++, reference++) {
+		struct arena_outcome *out = &theirs.arena[a];
+
+		if (reference->error != NULL)
+			violation(world, "I7", "reference recovery: %s",
+			    reference->error);
+		memcpy(out->map, reference->map, sizeof(out->map));
+		memcpy(out->free, reference->free, sizeof(out->free));
+		same = same &&
+		    memcmp(out->map, ours->arena[a].map,
+			4 * (size_t)info->external_nlba) == 0 &&
+		    memcmp(out->free, ours->arena[a].free,
+			4 * (size_t)info->nfree) == 0;
+	}
+	if (same)
 		return;
-	memcpy(theirs.map, reference->map, sizeof(theirs.map));
 	check_owners(world, &theirs, "reference recovery");
 	check_values(world, &theirs, "reference recovery");
-	qsort(theirs.free, info->nfree, sizeof(uint32_t), compare_u32);
 }
 
 /* The way users come: probe, validate, recover, read. */
@@ -284,7 +320,7 @@ static void
 live_on(struct world *world, const struct outcome *out, uint64_t hash)
 {
 	struct world *life = next_life(world);
-	unsigned nwrite = world->run.shape.nfree + 2;
+	unsigned nwrite = world->narena * world->run.shape.nfree + 2;
 	uint64_t before = world->tally->nimage;
 
 	life->run.seed = hash;
@@ -327,42 +363,62 @@ choice_hash(const struct world *world, const struct enum_choice *choice)
 }
 
 static void
+note_outcome(
+    struct world *world, struct arena arena[ARENAS_MAX], struct outcome *out)
+{
+	const struct btt_info *info = world_info(world);
+
+	for (unsigned a = 0; a < world->narena; a++) {
+		for (uint32_t i = 0; i < info->external_nlba; i++)
+			out->arena[a].map[i] = map_read(&arena[a], i);
+		for (uint32_t i = 0; i < info->nfree; i++)
+			out->arena[a].free[i] = arena[a].pair[i].free_block;
+	}
+}
+
+/* Twice is once (I6). */
+static void
+check_again(struct world *world)
+{
+	struct arena arena[ARENAS_MAX];
+
+	open_or_complain(world, world->rec2, arena, "second open");
+	for (unsigned a = 0; a < world->narena; a++) {
+		if (arena[a].npending > 0)
+			violation(world, "I6",
+			    "a recovered arena has %u writes to recover",
+			    arena[a].npending);
+	}
+	close_arenas(world, arena);
+}
+
+static void
 check_image(void *arg, const struct enum_choice *choice)
 {
 	struct world *world = arg;
-	const struct btt_info *info = &world->place.info;
-	struct reference reference;
+	const struct btt_info *info = world_info(world);
+	struct reference reference[ARENAS_MAX];
+	struct arena arena[ARENAS_MAX];
 	struct outcome out;
-	struct arena arena;
 	uint64_t hash;
-	bool wrote;
 
 	world->choice = choice;
 	world->tally->nimage++;
-	reference_recover(at(world, info->mapoff), info->external_nlba,
-	    at(world, info->logoff), info->nfree, &reference);
+	for (unsigned a = 0; a < world->narena; a++)
+		reference_recover(world_map(world, a), info->external_nlba,
+		    world_log(world, a), info->nfree, &reference[a]);
 
-	open_or_complain(world, world->rec, &arena, "open");
-	recover_or_complain(world, &arena, "open");
-	for (uint32_t i = 0; i < info->external_nlba; i++)
-		out.map[i] = map_read(&arena, i);
-	for (uint32_t i = 0; i < info->nfree; i++)
-		out.free[i] = arena.pair[i].free_block;
-	arena_close(&arena);
+	open_or_complain(world, world->rec, arena, "open");
+	recover_or_complain(world, arena, "open");
+	note_outcome(world, arena, &out);
+	close_arenas(world, arena);
 	check_owners(world, &out, "recovered");
 	check_values(world, &out, "recovered");
-	wrote = world->rec->nundo > 0;
-	if (wrote) {
-		/* Twice is once (I6). */
-		open_or_complain(world, world->rec2, &arena, "second open");
-		if (arena.npending > 0)
-			violation(world, "I6",
-			    "a recovered arena has %u writes to recover",
-			    arena.npending);
-		arena_close(&arena);
+	if (world->rec->nundo > 0) {
+		check_again(world);
 		sim_undo_all(world->rec);
 	}
-	check_reference(world, &out, &reference);
+	check_reference(world, &out, reference);
 	hash = choice_hash(world, choice);
 	if (one_in(hash, world->run.whole_every))
 		check_whole(

@@ -58,7 +58,7 @@ const struct scenario scenarios[] = {
 	{ .name = "sequences-flush",
 	    .length = 3,
 	    .shape = { 512, 3, 3, 1, BTT_DURABLE_FLUSH, .nage = 5 },
-	    .kinds = ON(SIM_LINE) | ON_PAGE,
+	    .kinds = ALL_ON,
 	    .plan = SMALL,
 	    .life_every = 256,
 	    .whole_every = 64 },
@@ -66,7 +66,7 @@ const struct scenario scenarios[] = {
 	    .length = 3,
 	    .shape = { 512, 3, 3, 1, BTT_DURABLE_WRITE, .nage = 5,
 		.set_zero = true },
-	    .kinds = ON(SIM_LINE) | ON(SIM_PAGE512),
+	    .kinds = ALL_ON,
 	    .plan = SMALL,
 	    .life_every = 256,
 	    .whole_every = 64 },
@@ -365,6 +365,54 @@ const struct scenario scenarios[] = {
 	    .life_every = 1024,
 	    .whole_every = 256 },
 
+	/* Several arenas; some requests reach from one into the next. */
+	{ .name = "arenas",
+	    .program = "w1+2 w0 w2|w1+2 w3 z1+2|r1+2 r0+4",
+	    .shape = { 512, 4, 2, 2, BTT_DURABLE_WRITE, .nage = 8,
+		.narena = 2 },
+	    .kinds = ALL_ON,
+	    .nrandom = 150,
+	    .npct = 150,
+	    .plan = SMALL,
+	    .life_every = 2048,
+	    .whole_every = 256 },
+	{ .name = "arenas-flush",
+	    .program = "w0+4 f w1+2 f|w2 z1+2 f w1|r0+4 w3 f",
+	    .shape = { 512, 4, 4, 2, BTT_DURABLE_FLUSH, .nage = 8,
+		.set_zero = true, .narena = 2 },
+	    .kinds = ALL_ON,
+	    .nrandom = 150,
+	    .npct = 150,
+	    .plan = SMALL,
+	    .life_every = 2048,
+	    .whole_every = 256 },
+	{ .name = "arenas-live",
+	    .program = "w2 f w0 f|w2 r2 w2 r0+4",
+	    .shape = { 512, 4, 4, 2, BTT_DURABLE_FLUSH, .nage = 8,
+		.narena = 2 },
+	    .kinds = ON(SIM_LINE) | ON(SIM_PAGE512),
+	    .nrandom = 1500,
+	    .npct = 2500,
+	    .plan = LIVE },
+	{ .name = "arenas-poison",
+	    .program = "r1+2 w2 w1+2|b1 r0+4 w0+3",
+	    .shape = { 512, 4, 2, 2, BTT_DURABLE_WRITE, .nage = 8, .narena = 2,
+		.bad_sectors = 4, .bad_pairs = 5 },
+	    .kinds = ALL_ON,
+	    .nrandom = 100,
+	    .npct = 100,
+	    .plan = SMALL,
+	    .life_every = 512,
+	    .whole_every = 128 },
+	{ .name = "sequences-arenas",
+	    .length = 2,
+	    .shape = { 512, 3, 2, 1, BTT_DURABLE_WRITE, .nage = 8,
+		.narena = 3 },
+	    .kinds = ALL_ON,
+	    .plan = SMALL,
+	    .life_every = 256,
+	    .whole_every = 64 },
+
 	/* Making a BTT, on nothing and on an old one. */
 	{ .name = "create-blank",
 	    .program = "create-blank",
@@ -374,6 +422,15 @@ const struct scenario scenarios[] = {
 	    .program = "create-over",
 	    .kinds = ALL_ON,
 	    .plan = MEDIUM },
+
+	{ .name = "create-blank-arenas",
+	    .program = "create-blank-arenas",
+	    .kinds = ALL_ON,
+	    .plan = SMALL },
+	{ .name = "create-over-arenas",
+	    .program = "create-over-arenas",
+	    .kinds = ALL_ON,
+	    .plan = SMALL },
 
 	/* The medium fails: every n-th fence, every n-th change. */
 	{ .name = "faults",
@@ -460,7 +517,7 @@ const unsigned nscenario = sizeof(scenarios) / sizeof(scenarios[0]);
 
 /* The alphabet of "sequences". */
 static const char *const letters[] = { "w0", "w1", "w0+2", "p0", "z0", "z1+2",
-	"f", "o" };
+	"r0+2", "f", "o" };
 #define NLETTER (sizeof(letters) / sizeof(letters[0]))
 
 static double

@@ -123,8 +123,11 @@ struct sim {
 	unsigned nundo, undo_room;
 	struct sim_undo *undo;
 
-	/* Map and log: never changed by copies, which may tear them (P1). */
-	uint64_t words_start, words_end;
+	/*
+	 * Map and log: never changed by copies, which may tear them (P1).  In
+	 * each part of the medium of words_every bytes, 0: there is no such.
+	 */
+	uint64_t words_every, words_start, words_end;
 
 	/* Fault plan: the n-th fence or change from now on, 1 is the next. */
 	unsigned fail_fence_in, fail_change_in;

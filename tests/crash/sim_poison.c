@@ -153,9 +153,10 @@ sim_poison_meets_copy(struct sim *sim, uint64_t off, uint64_t len)
 	for (uint64_t k = first; k * SIM_SPOT < off + len; k++) {
 		uint64_t spot = k * SIM_SPOT;
 
-		if (!is_poisoned(sim, (uint32_t)k))
+		if (!is_poisoned(sim, (uint32_t)k) && sim->spot[k].ndelta == 0)
 			continue;
-		if (sim->media.ops->clear_bad != NULL &&
+		if (is_poisoned(sim, (uint32_t)k) &&
+		    sim->media.ops->clear_bad != NULL &&
 		    media_is_bad(&sim->media, spot, SIM_SPOT))
 			sim->complain(
 			    sim, sim->arg, "writes where it knows of poison");
@@ -172,9 +173,10 @@ sim_poison_clear(struct sim *sim, uint64_t off, uint64_t len)
 	     (k + 1) * SIM_SPOT <= off + len; k++) {
 		struct sim_unit *unit = &sim->spot[k];
 
-		if (!is_poisoned(sim, (uint32_t)k))
-			continue;
 		set_poison(sim, (uint32_t)k, false);
+		/* Another thread may have cleared it and not fenced yet. */
+		if (unit->ndelta == 0)
+			continue;
 		unit->named = sim_position(unit);
 		if (sim->recording && !sim_kind_is_page(sim->kind))
 			sim_claim(sim, unit);

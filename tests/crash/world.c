@@ -39,10 +39,11 @@ at_fence(struct sim *sim, void *arg)
 static void
 arm(struct world *world, struct sim *sim)
 {
-	const struct btt_info *info = &world->place.info;
+	const struct btt_info *info = world_info(world);
 
 	sim->arg = world;
 	sim->complain = engine_may_not;
+	sim->words_every = info->info2off + BTT_INFO_BYTES;
 	sim->words_start = info->mapoff;
 	sim->words_end = info->info2off;
 }
@@ -116,7 +117,8 @@ world_new(const struct run *run, struct tally *tally)
 	world->failed_at = SPEC_NEVER;
 	if (!program_parse(run->program, &world->program))
 		violation(world, "setup", "program '%s'", run->program);
-	image_layout(&run->shape, &world->place, &size);
+	world->narena = run->shape.narena > 0 ? run->shape.narena : 1;
+	size = image_layout(&run->shape, world->place);
 	world->sim = sim_new(run->kind, size, NULL);
 	world->rec = sim_new(run->kind, size, world->sim->view);
 	world->rec2 = sim_new(run->kind, size, world->sim->view);
@@ -128,11 +130,12 @@ world_new(const struct run *run, struct tally *tally)
 	spec_init(&world->spec, run->shape.nlba, run->shape.sector_bytes);
 	world->pool = new_pool(world->program.nthread);
 	world->check_pool = new_pool(1);
-	image_format(world->sim->view, &run->shape, &world->place);
+	for (unsigned a = 0; a < world->narena; a++)
+		image_format(world->sim->view, &world->place[a], &run->shape);
 	if (run->shape.nage > 0)
 		age(world);
 	if (run->shape.error_entry) {
-		image_mark_bad(world->sim->view, &world->place);
+		image_mark_bad(world->sim->view, &world->place[0]);
 		world->start[0].half[0] = world->start[0].half[1] = SPEC_ERROR;
 	}
 	poison_setup(world);
@@ -280,25 +283,51 @@ may_fail(const struct world *world, const struct step *step, int r)
 	    (world->errors >> step->lba & ((UINT64_C(1) << step->n) - 1)) != 0;
 }
 
-/* I12: three for each batch, one for a row of Z entries, else none. */
+/* Batches that a request is divided into: where arenas meet, at least. */
+static unsigned
+count_batches(const struct world *world, const struct step *step)
+{
+	uint32_t nlba = world_info(world)->external_nlba;
+	uint32_t nfree = world->run.shape.nfree;
+	uint32_t end = (uint32_t)step->lba + step->n;
+	unsigned nbatch = 0;
+
+	for (uint32_t i = step->lba, n; i < end; i += n) {
+		n = nlba - i % nlba;
+		if (n > end - i)
+			n = end - i;
+		nbatch += (n + nfree - 1) / nfree;
+	}
+	/* A group takes what arenas have room for, and one commit is enough. */
+	return world->btt->group == NULL
+	    ? nbatch
+	    : nbatch - (step->lba + step->n - 1u) / nlba + step->lba / nlba;
+}
+
+/*
+ * I12: three for each batch, one for a row of Z entries, else none.  Where
+ * only flushes count, three for each of them that has something to do.
+ */
 static void
 check_fences(struct world *world, const struct step *step, uint64_t nfence,
     uint64_t nredundant)
 {
-	const struct shape *shape = &world->run.shape;
-	unsigned nbatch = (step->n + shape->nfree - 1) / shape->nfree;
 	uint64_t expected = 0;
 
 	if (world->program.nthread > 1 || world->run.fault != FAULT_NONE ||
-	    world->btt->group != NULL || world->parent != NULL ||
-	    world->has_poison)
+	    world->parent != NULL || world->has_poison)
 		return;
-	if (step->kind == STEP_WRITE)
-		expected = 3 * (uint64_t)nbatch;
-	else if (step->kind == STEP_ZERO)
-		expected = world->btt->may_set_zero && step->part == 3
-		    ? 1
-		    : 3 * (uint64_t)nbatch;
+	if (!world->spec.durable_on_return) {
+		if (step->kind == STEP_FLUSH && nfence > 3)
+			violation(world, "I12", "%lu fences for a flush",
+			    (unsigned long)nfence);
+		return;
+	}
+	if (step->kind == STEP_ZERO && world->btt->may_set_zero &&
+	    step->part == 3)
+		expected = 1;
+	else if (step->kind == STEP_WRITE || step->kind == STEP_ZERO)
+		expected = 3 * (uint64_t)count_batches(world, step);
 	if (nfence != expected)
 		violation(world, "I12", "%lu fences where %lu do",
 		    (unsigned long)nfence, (unsigned long)expected);
@@ -450,7 +479,6 @@ check_at_rest(struct world *world)
 static void
 check_nothing_kept(struct world *world)
 {
-	const struct arena *arena = &world->btt->arena[0];
 	struct rtt *rtt = &world->pool->rtt;
 
 	for (unsigned i = 0; i < rtt->nslot; i++) {
@@ -461,10 +489,17 @@ check_nothing_kept(struct world *world)
 	if (world->btt->group == NULL ||
 	    btt_flush(world->btt, btt_worker_pool_get(world->pool, 0)) < 0)
 		return;
-	for (uint32_t i = 0; i < arena->nfree; i++) {
-		if (!(atomic_load(&arena->free_bits[i / 64]) >> i % 64 & 1))
-			violation(world, "I10",
-			    "log pair %u belongs to nobody after a flush", i);
+	for (unsigned a = 0; a < world->narena; a++) {
+		const struct arena *arena = &world->btt->arena[a];
+
+		for (uint32_t i = 0; i < arena->nfree; i++) {
+			if (!(atomic_load(&arena->free_bits[i / 64]) >> i % 64 &
+				1))
+				violation(world, "I10",
+				    "log pair %u of arena %u belongs to "
+				    "nobody after a flush",
+				    i, a);
+		}
 	}
 }
 

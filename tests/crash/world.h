@@ -18,6 +18,7 @@
 #include "spec.h"
 
 #define STEPS_MAX_THREAD 8
+#define ARENAS_MAX 3
 
 enum step_kind {
 	STEP_WRITE,
@@ -48,11 +49,11 @@ struct program {
 #define ON_CPU (ON(SIM_LINE) | ON(SIM_LINE_TEMPORAL) | ON(SIM_BYTE))
 #define ON_PAGE (ON(SIM_PAGE512) | ON(SIM_PAGE4096) | ON(SIM_PAGE64))
 
-/* Shape of the arena and way of opening it. */
+/* Shape of the BTT and way of opening it. */
 struct shape {
 	uint32_t sector_bytes;
-	uint32_t nlba;
-	uint32_t nfree;
+	uint32_t nlba;  /* of all arenas, which have equal parts of them */
+	uint32_t nfree; /* of each arena */
 	unsigned nlane;
 	enum btt_durability durability;
 	unsigned nage;       /* writes before the run, to have a past */
@@ -60,6 +61,7 @@ struct shape {
 	bool error_entry;    /* sector 0 is marked bad */
 	bool old_log;        /* slots 0 and 2, as before 4.15 */
 	uint32_t meta_bytes; /* kept beside each sector */
+	uint32_t narena;     /* 0: one */
 	/* Masks: whose blocks are poisoned when the run begins. */
 	uint32_t bad_sectors, bad_pairs;
 	bool bad_hidden; /* and nobody knows until it is touched */
@@ -113,7 +115,8 @@ struct world {
 	struct run run;
 	struct program program;
 	struct tally *tally;
-	struct btt_arena_place place;
+	unsigned narena;
+	struct btt_arena_place place[ARENAS_MAX];
 	struct sim *sim;  /* of the run */
 	struct sim *rec;  /* of recoveries, on the same bytes */
 	struct sim *rec2; /* of recoveries of recoveries, likewise */
@@ -167,11 +170,51 @@ void poison_step(struct world *world, const struct step *step);
 /* The running thread's request is answered, it says, and goes on. */
 void world_early_return(void);
 
-/* image.c: bytes of a small arena. */
-void image_layout(const struct shape *shape, struct btt_arena_place *ret_place,
-    uint64_t *ret_size);
-void image_format(uint8_t *bytes, const struct shape *shape,
-    const struct btt_arena_place *place);
+/* All arenas are alike, but for where they are. */
+static inline const struct btt_info *
+world_info(const struct world *world)
+{
+	return &world->place[0].info;
+}
+
+/* The arena of a sector, and the sector's number in it. */
+static inline unsigned
+world_arena_of(const struct world *world, uint32_t lba, uint32_t *ret_premap)
+{
+	*ret_premap = lba % world_info(world)->external_nlba;
+	return lba / world_info(world)->external_nlba;
+}
+
+/* Offset of a block on the medium. */
+static inline uint64_t
+world_block_off(const struct world *world, unsigned a, uint32_t block)
+{
+	const struct btt_arena_place *place = &world->place[a];
+
+	return place->off + place->info.dataoff +
+	    (uint64_t)block * place->info.internal_lbasize;
+}
+
+/* Bytes of the map and of the log of an arena, as they are now. */
+static inline const uint8_t *
+world_map(const struct world *world, unsigned a)
+{
+	return world->sim->view + world->place[a].off +
+	    world->place[a].info.mapoff;
+}
+
+static inline const uint8_t *
+world_log(const struct world *world, unsigned a)
+{
+	return world->sim->view + world->place[a].off +
+	    world->place[a].info.logoff;
+}
+
+/* image.c: bytes of a few small arenas.  Returns those of all. */
+uint64_t image_layout(
+    const struct shape *shape, struct btt_arena_place ret_place[ARENAS_MAX]);
+void image_format(uint8_t *bytes, const struct btt_arena_place *place,
+    const struct shape *shape);
 void image_mark_bad(uint8_t *bytes, const struct btt_arena_place *place);
 
 /* recover.c: all images of this instant. */

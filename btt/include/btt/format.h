@@ -17,10 +17,11 @@
 #if defined(BTT_TEST_HOOKS) || defined(BTT_SMALL_ARENAS)
 /* tests/crash, tests/fuzz: what is opened millions of times must be small. */
 #define BTT_ARENA_MIN_BYTES (UINT64_C(1) << 14)
+#define BTT_ARENA_MAX_BYTES (UINT64_C(320) << 10)
 #else
 #define BTT_ARENA_MIN_BYTES (UINT64_C(1) << 24) /* 1.1 */
-#endif
 #define BTT_ARENA_MAX_BYTES (UINT64_C(1) << 39) /* 1.1 */
+#endif
 #define BTT_INFO_BYTES 4096u                    /* 1.2 */
 #define BTT_ALIGN 4096u                         /* each part starts on it */
 #define BTT_NFREE_DEFAULT 256u                  /* 1.7; the kernel's */
