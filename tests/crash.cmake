@@ -58,8 +58,8 @@ endforeach()
 add_test(NAME crash_smoke COMMAND crash_explore --smoke)
 set_tests_properties(crash_smoke PROPERTIES LABELS unit TIMEOUT 120)
 add_test(NAME crash COMMAND crash_explore)
-set_tests_properties(crash PROPERTIES LABELS crash TIMEOUT 600
+set_tests_properties(crash PROPERTIES LABELS crash TIMEOUT 1800
   PROCESSORS 2)
 add_test(NAME crash_replay COMMAND crash_explore --self-test)
-set_tests_properties(crash_replay PROPERTIES LABELS crash TIMEOUT 600
+set_tests_properties(crash_replay PROPERTIES LABELS crash TIMEOUT 1800
   PROCESSORS 2)

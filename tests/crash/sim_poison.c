@@ -81,13 +81,12 @@ sim_poison_unlist(struct sim *sim)
 void
 sim_poison_watch(struct sim *sim)
 {
-	for (unsigned i = 0; i < VIEWS_MAX; i++) {
-		if (watched[i] == NULL) {
-			watched[i] = sim;
-			return;
-		}
-	}
-	assert(!"room for one more");
+	unsigned i = 0;
+
+	while (i < VIEWS_MAX && watched[i] != NULL)
+		i++;
+	assert(i < VIEWS_MAX);
+	watched[i] = sim;
 }
 
 void
