@@ -28,6 +28,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/failures.c
   crash/image.c
   crash/jobs.c
+  crash/mend.c
   crash/mutants.c
   crash/poison.c
   crash/program.c
@@ -35,8 +36,10 @@ add_executable(crash_explore ${simulated_sources}
   crash/reference_recovery.c
   crash/report.c
   crash/scenario.c
+  crash/scenario_table.c
   crash/sched.c
   crash/shrink.c
+  crash/sim_life.c
   crash/sim_media.c
   crash/sim_poison.c
   crash/spec.c

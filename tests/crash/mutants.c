@@ -143,5 +143,6 @@ const struct mutant mutants[] = {
 	    "arenas-live", NULL },
 	{ 87, "create: the first arena before the others",
 	    "create-blank-arenas", NULL },
+	{ 88, "repair: no fences between its rounds", "mend", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

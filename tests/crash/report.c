@@ -12,6 +12,7 @@
 
 #include "create.h"
 #include "hook.h"
+#include "mend.h"
 #include "replay.h"
 #include "scenario.h"
 #include "world.h"
@@ -260,6 +261,10 @@ replay_run(const struct replay *replay, struct tally *tally)
 		sched_set_replay(&replay->trace);
 	if (create_is_program(replay->run.program)) {
 		create_explore(&replay->run, tally);
+		return;
+	}
+	if (mend_is_program(replay->run.program)) {
+		mend_explore(&replay->run, tally);
 		return;
 	}
 	world = world_new(&replay->run, tally);

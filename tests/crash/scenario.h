@@ -21,6 +21,7 @@ struct scenario {
 	/* Schedules of each mode in a quick run; 0: one, nothing to schedule. */
 	unsigned nrandom, npct;
 	unsigned dfs_bound, ndfs;
+	unsigned nseed; /* of damage, in a quick run */
 	struct enum_plan plan;
 	unsigned life_every, whole_every;
 	unsigned faults; /* FAULTS(...): every n-th one, until none is left */

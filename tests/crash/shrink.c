@@ -13,6 +13,7 @@
 
 #include "create.h"
 #include "hook.h"
+#include "mend.h"
 #include "scenario.h"
 
 /* Processor time of one attempt, at most. */
@@ -45,6 +46,12 @@ enum how {
 };
 
 /* ---- one attempt ---- */
+
+static bool
+has_no_threads(const char *program)
+{
+	return create_is_program(program) || mend_is_program(program);
+}
 
 static double
 seconds_spent(void)
@@ -140,7 +147,7 @@ size_of(const struct replay *replay)
 	struct shrink_size size = { .nswitch = replay->trace.n };
 	struct program program;
 
-	if (create_is_program(replay->program))
+	if (has_no_threads(replay->program))
 		size.nop = 1;
 	else if (program_parse(replay->program, &program))
 		size.nop = count_steps(&program);
@@ -413,7 +420,7 @@ shrink(const char *line, double seconds, struct tally *tally)
 	if (!settle_lives())
 		goto out;
 	keep();
-	if (!create_is_program(s.best.program)) {
+	if (!has_no_threads(s.best.program)) {
 		set_lives(1, LIFE_SEARCHED);
 		drop_threads();
 		while (drop_one_step())

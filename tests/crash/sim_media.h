@@ -145,6 +145,9 @@ struct sim {
 	void (*complain)(struct sim *sim, void *arg, const char *text);
 };
 
+/* Of kinds with and without a call that clears poison. */
+extern const struct media_ops sim_ops, sim_page_ops;
+
 /* view may be given (shared) or NULL (owned). */
 struct sim *sim_new(enum sim_kind kind, uint64_t size, uint8_t *view);
 void sim_free(struct sim *sim);

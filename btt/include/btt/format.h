@@ -22,11 +22,11 @@
 #define BTT_ARENA_MIN_BYTES (UINT64_C(1) << 24) /* 1.1 */
 #define BTT_ARENA_MAX_BYTES (UINT64_C(1) << 39) /* 1.1 */
 #endif
-#define BTT_INFO_BYTES 4096u                    /* 1.2 */
-#define BTT_ALIGN 4096u                         /* each part starts on it */
-#define BTT_NFREE_DEFAULT 256u                  /* 1.7; the kernel's */
-#define BTT_NFREE_MAX 65536u  /* ours: bounds memory that media can ask for */
-#define BTT_SECTOR_MAX 65536u /* ours, DESIGN.md 5.2 */
+#define BTT_INFO_BYTES 4096u   /* 1.2 */
+#define BTT_ALIGN 4096u        /* each part starts on it */
+#define BTT_NFREE_DEFAULT 256u /* 1.7; the kernel's */
+#define BTT_NFREE_MAX 65536u   /* ours: bounds memory that media can ask for */
+#define BTT_SECTOR_MAX 65536u  /* ours, DESIGN.md 5.2 */
 #define BTT_UUID_BYTES 16u
 #define BTT_FLAG_ERROR 1u     /* info block flags: writes must fail, 4.5 */
 #define BTT_V11_OFFSET 4096u  /* of the first arena in a v1.1 namespace, 1.4 */
