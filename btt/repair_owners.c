@@ -231,8 +231,10 @@ settle_claims(struct sorting *sorting)
 	const struct claim *winner = sorting->claim;
 	int r = 0;
 
-	qsort(sorting->claim, sorting->nclaim, sizeof(*sorting->claim),
-	    compare_claims);
+	/* None is no array at all. */
+	if (sorting->nclaim > 1)
+		qsort(sorting->claim, sorting->nclaim, sizeof(*sorting->claim),
+		    compare_claims);
 	for (uint32_t i = 0; i < sorting->nclaim && r == 0; i++) {
 		const struct claim *claim = &sorting->claim[i];
 
