@@ -25,9 +25,11 @@ target_compile_definitions(check_fixtures PRIVATE
 bttfs_unit_test(foreign LIBS btt lanes)
 target_compile_definitions(check_foreign PRIVATE
   SHARED="${PROJECT_SOURCE_DIR}/../shared/fixtures")
+# PMDK's checker, where it is installed.
+bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map repair repair_random inspect fixtures foreign)
+    check check_map repair repair_random inspect pmempool fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()
