@@ -7,6 +7,7 @@
 #include <btt/check.h>
 #include <btt/media.h>
 
+#include "colour.h"
 #include "ctl.h"
 #include "progress.h"
 
@@ -170,9 +171,14 @@ static void
 print_verdict(
     const struct checking *checking, const struct btt_check_result *result)
 {
+	const struct colour *colour;
+
 	if (checking->begun)
 		putchar('\n');
-	printf("%s: %s", checking->path, verdict(result, 0));
+	colour = colour_of(stdout);
+	printf("%s: %s%s%s", checking->path,
+	    result->ndamage > 0 ? colour->bad : colour->good,
+	    verdict(result, 0), colour->off);
 	if (result->ndamage > 0)
 		printf(", %" PRIu64 " finding%s, %" PRIu64
 		       " of them repairable",

@@ -6,6 +6,7 @@
 #include <btt/inspect.h>
 #include <btt/media.h>
 
+#include "colour.h"
 #include "ctl.h"
 #include "infoblock.h"
 #include "label_list.h"
@@ -61,8 +62,10 @@ print_human(const struct report *report)
 	const struct btt_info *info;
 	char uuid[BTT_UUID_TEXT_BYTES], text[SIZE_TEXT_BYTES];
 	char name[BTT_NAMESPACE_TEXT_BYTES];
+	const struct colour *colour;
 	uint64_t nsector;
 
+	colour = colour_of(stdout);
 	printf("%s\n", report->path);
 	size_format_full(report->media->size, text);
 	printf("  medium             %s\n", text);
@@ -75,15 +78,16 @@ print_human(const struct report *report)
 		printf("  namespace          %s\n", name);
 	}
 	if (!is_usable(report)) {
-		printf("  state              unusable: %s\n",
-		    report->inspect.reason.text);
+		printf("  state              %sunusable: %s%s\n", colour->bad,
+		    report->inspect.reason.text, colour->off);
 		return;
 	}
 	info = &report->inspect.arena[0].info;
 	nsector = btt_inspect_nsector(&report->inspect);
 	btt_uuid_format(info->uuid, uuid);
-	printf("  state              %s\n",
-	    report->is_degraded ? "usable, but see below" : "ok");
+	printf("  state              %s%s%s\n",
+	    report->is_degraded ? colour->doubtful : colour->good,
+	    report->is_degraded ? "usable, but see below" : "ok", colour->off);
 	printf("  uuid               %s\n", uuid);
 	printf("  layout             %s\n",
 	    ctl_layout_name(report->inspect.arena[0].layout));

@@ -141,7 +141,7 @@ test_colours() {
 	have script || { skip_part 'script is missing'; return; }
 	fresh colours.img
 	run 0 create -q -s 33M "$image"
-	"$patch" "$image" map 8 0x40000007
+	"$patch" "$image" map 8 0x40000008
 	run 0 map "$image"
 	check 'colours in a file' sh -c "! grep -q '\x1b' '$work/out'"
 	TERM=xterm script -qec "'$bttctl' map '$image'" "$work/typescript" \
@@ -153,6 +153,16 @@ test_colours() {
 	    "$work/typescript" >/dev/null </dev/null
 	check 'NO_COLOR' sh -c "! grep -q '\x1b' '$work/typescript'"
 	check 'it was shown' grep -q ' error ' "$work/typescript"
+	for words in info check; do
+		TERM=xterm script -qec "'$bttctl' $words '$image'" \
+		    "$work/typescript" >/dev/null </dev/null
+		check "no colour from $words" \
+		    grep -qE $'\x1b\\[32m(ok|clean)\x1b\\[0m' \
+		    "$work/typescript"
+		run 0 $words "$image"
+		check "colours in a file, from $words" \
+		    sh -c "! grep -q '\x1b' '$work/out'"
+	done
 }
 
 # An arena border, and one that cannot be passed.
