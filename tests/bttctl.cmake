@@ -9,7 +9,7 @@ bttfs_unit_test(ctl_option
   LIBS bttfs_daemon_core PkgConfig::JSONC)
 
 # The program as people call it; e2e/functions.sh says what it wants to know.
-foreach(name bttctl completion dump infoblock hostile)
+foreach(name bttctl completion dump examples infoblock hostile)
   add_test(NAME ${name}
     COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/e2e/test-${name}.sh)
   set_tests_properties(${name} PROPERTIES
@@ -18,5 +18,5 @@ foreach(name bttctl completion dump infoblock hostile)
     FIXTURES_REQUIRED e2e
     ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttctl>;BTTFS_SCRATCH=${CMAKE_CURRENT_BINARY_DIR}")
 endforeach()
-set_tests_properties(bttctl completion dump infoblock PROPERTIES LABELS e2e)
+set_tests_properties(bttctl completion dump examples infoblock PROPERTIES LABELS e2e)
 set_tests_properties(hostile PROPERTIES LABELS hostile)

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The examples of the manuals, as somebody would type them: what stands in a
+# display behind a line
+#
+#	.\" example
+#
+# is run by a shell, in the order of the page, and must succeed.  A display of
+# the section EXAMPLES that is not to be run says why:
+#
+#	.\" example not run: REASON
+#
+# /srv is an empty directory for each page, /dev/sdb1 a loop device, and the programs are
+# those that were built.
+
+time_limit=250
+. "$(dirname "$0")/functions.sh"
+requires programs jq hexdump
+
+export PATH=$BTTFS_BIN:$PATH
+
+# examples MANUAL: each in a file of its own, number.sh, in this directory.
+examples() {
+	awk '
+	/^\.Sh / { in_examples = $2 == "EXAMPLES" }
+	/^\.\\" example not run: ./ { excused = 1; next }
+	/^\.\\" example$/ { marked = 1; next }
+	/^\.(Bd|Dl) / {
+		if (in_examples && !marked && !excused) {
+			print FILENAME ":" FNR ": not marked" >"/dev/stderr"
+			bad = 1
+		}
+		if (marked) {
+			file = sprintf("%03d.sh", ++n)
+			print "# " FILENAME ":" FNR >file
+			open = /^\.Bd /
+			if (!open)
+				print substr($0, 5) >file
+		}
+		marked = excused = 0
+		next
+	}
+	/^\.Ed/ { open = 0 }
+	open {
+		gsub(/\\e/, "\\")
+		gsub(/\\-/, "-")
+		gsub(/\\&/, "")
+		print >file
+	}
+	END {
+		if (n == 0)
+			print FILENAME ": no examples" >"/dev/stderr"
+		exit bad || n == 0
+	}' "$1"
+}
+
+# run_examples MANUAL
+run_examples() {
+	local manual=$top/man/$1 script
+	mkdir -p "$work/$1/srv"
+	cd "$work/$1" || exit 1
+	check "$1: not all examples are marked" examples "$manual"
+	for script in [0-9]*.sh; do
+		sed -e "s|/srv\>|$PWD/srv|g" -e "s|/dev/sdb1|$device|g" \
+		    "$script" >run.sh
+		case $device:$(cat "$script") in
+		:*/dev/sdb1*)
+			note "$(head -n 1 "$script"): needs a loop device"
+			continue ;;
+		esac
+		if bash -e -o pipefail run.sh >out 2>&1; then
+			ok
+		else
+			fail "$(sed 1q run.sh): an example fails"
+			cat run.sh out >&2
+		fi
+	done
+}
+
+device=
+if [ "$(id -u)" -eq 0 ] && [ -c /dev/loop-control ]; then
+	truncate -s 64M "$work/sdb1"
+	mkloop "$work/sdb1"
+	device=$loop
+fi
+run_examples bttctl.8
+run_examples btt.5
+finish
