@@ -20,9 +20,9 @@ mnt=$work/mnt
 data=$work/data
 
 fio_job() {
-	fio --name=survive --filename="$data/file" --size=4m --rw=randwrite \
+	(cd "$work" && fio --name=survive --filename="$data/file" --size=4m --rw=randwrite \
 	    --bs=4k --direct=1 --ioengine=psync --fsync=32 --verify=crc32c \
-	    --verify_fatal=1 --numjobs=1 "$@"
+	    --verify_fatal=1 --numjobs=1 "$@")
 }
 
 # pauses_of LOG: ms that each server took to be back, sorted.
