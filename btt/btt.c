@@ -181,6 +181,8 @@ fill_geometry(struct btt *btt, const struct btt_probe *probe,
 	geometry->granularity = btt->media->granularity;
 	geometry->read_only = options->read_only;
 	memcpy(geometry->uuid, info->uuid, sizeof(geometry->uuid));
+	memcpy(geometry->parent_uuid, info->parent_uuid,
+	    sizeof(geometry->parent_uuid));
 	geometry->durability = options->durability;
 	if (geometry->durability == BTT_DURABLE_DEFAULT)
 		geometry->durability = btt->media->granularity == MEDIA_PAGE
@@ -303,6 +305,24 @@ void
 btt_get_geometry(const struct btt *btt, struct btt_geometry_info *ret_geometry)
 {
 	*ret_geometry = btt->geometry;
+}
+
+void
+btt_get_arena(
+    const struct btt *btt, uint32_t index, struct btt_arena_info *ret_info)
+{
+	const struct arena *arena = &btt->arena[index];
+
+	assert(index < btt->narena);
+	*ret_info = (struct btt_arena_info){
+		.off = arena->info_off,
+		.external_nlba = arena->external_nlba,
+		.internal_nlba = arena->internal_nlba,
+		.internal_lbasize = arena->internal_lbasize,
+		.nfree = arena->nfree,
+		.log_index = { arena->slots.slot[0], arena->slots.slot[1] },
+		.failed = atomic_load(&arena->failed),
+	};
 }
 
 void

@@ -108,6 +108,24 @@ media_knows_bad(const struct media *media)
 	    atomic_load_explicit(&media->bad->n, memory_order_relaxed) != 0;
 }
 
+size_t
+media_list_bad(
+    const struct media *media, struct media_range *ret_ranges, size_t max)
+{
+	struct media_bad *bad = media->bad;
+	size_t n;
+
+	if (bad == NULL)
+		return 0;
+	mutex_lock(&bad->lock);
+	n = atomic_load_explicit(&bad->n, memory_order_relaxed);
+	for (size_t i = 0; i < n && i < max; i++)
+		ret_ranges[i] = (struct media_range){ bad->range[i].off,
+			bad->range[i].end - bad->range[i].off };
+	mutex_unlock(&bad->lock);
+	return n;
+}
+
 static int
 add_locked(struct media_bad *bad, uint64_t off, uint64_t end)
     REQUIRES(bad->lock)

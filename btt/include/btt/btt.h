@@ -111,11 +111,26 @@ struct btt_geometry_info {
 	enum media_granularity granularity;
 	bool read_only;
 	uint8_t uuid[BTT_UUID_BYTES];
+	uint8_t parent_uuid[BTT_UUID_BYTES];
 	uint64_t nrecovered; /* writes that open completed */
 	uint64_t nresumed;   /* and that it took over from kept memory */
 };
 void
 btt_get_geometry(const struct btt *btt, struct btt_geometry_info *ret_geometry);
+
+/* One arena.  Immutable after open, but for failed. */
+struct btt_arena_info {
+	uint64_t off; /* of its info block on the medium, bytes */
+	uint32_t external_nlba;
+	uint32_t internal_nlba;
+	uint32_t internal_lbasize;
+	uint32_t nfree;
+	uint8_t log_index[2]; /* slots of a log group in use: 0,1 or 0,2 */
+	int failed;           /* 0, or why writes are refused */
+};
+/* index < geometry.narena */
+void btt_get_arena(
+    const struct btt *btt, uint32_t index, struct btt_arena_info *ret_info);
 
 /*
  * Why writes are refused: 0 if they are not, else the negative errno of the

@@ -209,6 +209,17 @@ int media_add_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 int
 media_clear_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 
+/*
+ * Copy the list, as far as there is room for max ranges, in no order; returns
+ * how many ranges it has.  They do not overlap but where the same was said
+ * twice.
+ */
+struct media_range {
+	uint64_t off, len; /* bytes */
+};
+size_t media_list_bad(
+    const struct media *media, struct media_range *ret_ranges, size_t max);
+
 static inline bool
 media_is_bad(const struct media *media, uint64_t off, size_t len)
 {
