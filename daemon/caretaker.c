@@ -34,10 +34,10 @@ run_flush(struct work *work)
 	struct device *device = (struct device *)(void *)((char *)work -
 	    offsetof(struct device, flush_work));
 
-	if (pins_take(&device->pins)) {
+	if (device_pin(device)) {
 		/* Its error is btt_failed's too. */
 		(void)!btt_flush(device->btt, NULL);
-		pins_drop(&device->pins);
+		device_unpin(device);
 	}
 	atomic_store(&device->flushing, false);
 	device_unref(device);
@@ -95,13 +95,10 @@ look_at_health(struct caretaker *caretaker, struct device *device)
 static void
 look_after(struct caretaker *caretaker, struct device *device)
 {
-	struct device_status status;
-
-	device_get_status(device, &status);
-	if (status.state != DEVICE_LIVE || !pins_take(&device->pins))
+	if (!device_pin(device))
 		return;
 	look_at_health(caretaker, device);
-	pins_drop(&device->pins);
+	device_unpin(device);
 	flush_if_due(caretaker, device);
 }
 

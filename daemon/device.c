@@ -112,6 +112,7 @@ destroy(struct device *device)
 	job_unref(device->detach_job);
 	free(device->namespace);
 	free(device->name);
+	free(device->backing);
 	free(device->path);
 	sync_assert_no_lock_in(device, sizeof(*device));
 	free(device);
@@ -146,9 +147,15 @@ device_new(const struct device_options *options, struct event_ring *events,
 	init_attr(device, options);
 	device->path = strdup(options->path);
 	device->name = strdup(name);
+	/* The directory that it is relative to is about to be left. */
+	if (options->path[0] != '/')
+		device->backing = realpath(options->path, NULL);
+	if (device->backing == NULL)
+		device->backing = strdup(options->path);
 	if (options->namespace != NULL)
 		device->namespace = strdup(options->namespace);
 	if (device->path == NULL || device->name == NULL ||
+	    device->backing == NULL ||
 	    (options->namespace != NULL && device->namespace == NULL) ||
 	    job_new(jobs, JOB_ATTACH, name, &device->attach_job) < 0 ||
 	    job_new(jobs, JOB_DETACH, name, &device->detach_job) < 0) {
@@ -229,7 +236,7 @@ device_fill_event(struct device *device, struct event *event)
 	if (!status.has_geometry)
 		return;
 	event->size_bytes = status.geometry.size_bytes;
-	event->sector_bytes = status.geometry.sector_bytes;
+	event->sector_bytes = status.geometry.external_lbasize;
 	memcpy(event->uuid, status.geometry.uuid, sizeof(event->uuid));
 }
 
@@ -427,6 +434,27 @@ device_close(struct device *device)
 	if (was_open || device_kept_nodeid(device->kept) == 0)
 		device_kept_drop(device->kept);
 	return r;
+}
+
+bool
+device_pin(struct device *device)
+{
+	struct device_status status;
+
+	if (!pins_take(&device->pins))
+		return false;
+	/* Pins are open from the start, btt is not. */
+	device_get_status(device, &status);
+	if (status.state == DEVICE_LIVE || status.state == DEVICE_READONLY)
+		return true;
+	pins_drop(&device->pins);
+	return false;
+}
+
+void
+device_unpin(struct device *device)
+{
+	pins_drop(&device->pins);
 }
 
 bool

@@ -116,7 +116,8 @@ struct device_status {
  * (see there).
  */
 struct device {
-	char *path;                    /* [I] */
+	char *path;                    /* [I] as given, for messages */
+	char *backing;                 /* [I] the same, absolute */
 	char *name;                    /* [I] */
 	char *namespace;               /* [I] or NULL */
 	struct device_options options; /* [I] path and name as above */
@@ -225,6 +226,14 @@ int device_start(struct device *device, struct btt_worker_pool *pool,
  * device is closed all the same.  What was never opened is fine.
  */
 int device_close(struct device *device);
+
+/*
+ * Use btt and media for a moment that no request may shorten: true if the
+ * device is shown, and it then stays open until device_unpin.  Not for
+ * requests, which pass through the tree.
+ */
+bool device_pin(struct device *device) BTT_MUST_CHECK;
+void device_unpin(struct device *device);
 
 /* Can a completed write be lost to a power failure before the next flush? */
 bool device_needs_flush(const struct device *device);

@@ -57,9 +57,11 @@ struct event {
 	uint8_t uuid[BTT_UUID_BYTES];
 	/* What else there is to say, each 0, NULL or "" if nothing. */
 	uint64_t job;
-	int error;         /* negative errno */
-	const char *stage; /* static; of the job, or the area of the medium */
-	uint64_t off, len; /* a range of the medium, bytes, if len is not 0 */
+	const char *verb;    /* static; of EVENT_JOB_FINISHED, as the next */
+	const char *outcome; /* static; the state in which it ended */
+	int error;           /* negative errno */
+	const char *stage;   /* static; of the job, or the area of the medium */
+	uint64_t off, len;   /* a range of the medium, bytes, if len is not 0 */
 	uint64_t count;
 	char text[EVENT_TEXT_BYTES];
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <lanes/idle.h>
 #include <lanes/sync.h>
 
 #include "job.h"
@@ -19,7 +20,13 @@
 static const struct lock_class job_class = {
 	.name = "job",
 	.rank = 80,
-	.flags = LOCK_LEAF,
+	.flags = 0,
+};
+
+/* What is waited for where the end of jobs is. */
+static const struct lock_class work_class = {
+	.name = "jobs-idle",
+	.flags = LOCK_IDLE,
 };
 
 /* Keys: I immutable, a atomic, J the table's lock, B until job_begin. */
@@ -35,6 +42,7 @@ struct job {
 /* Keys: I immutable, J lock. */
 struct job_table {
 	struct event_ring *events; /* [I] */
+	struct idle idle;          /* [I] */
 	struct mutex lock;
 	struct cond ended;      /* some job has */
 	TAILQ_HEAD(, job) jobs; /* [J] by number */
@@ -82,6 +90,7 @@ job_table_new(struct event_ring *events, struct job_table **ret_table)
 	if ((table = calloc(1, sizeof(*table))) == NULL)
 		return -ENOMEM;
 	table->events = events;
+	idle_init(&table->idle, &work_class);
 	mutex_init(&table->lock, &job_class);
 	cond_init(&table->ended);
 	TAILQ_INIT(&table->jobs);
@@ -237,15 +246,15 @@ tell_end(struct job_table *table, const struct job_info *info)
 	struct event event = {
 		.kind = EVENT_JOB_FINISHED,
 		.job = info->id,
+		.verb = job_verb_name(info->verb),
+		.outcome = job_state_name(info->state),
 		.error = info->error,
-		.stage = info->stage,
+		.stage = info->error != 0 ? info->stage : NULL,
 	};
 
 	memcpy(event.device, info->device, sizeof(event.device));
-	(void)snprintf(event.text, sizeof(event.text), "%s %s%s%.*s",
-	    job_verb_name(info->verb), job_state_name(info->state),
-	    info->message[0] != '\0' ? ": " : "", (int)sizeof(event.text) - 40,
-	    info->message);
+	(void)snprintf(event.text, sizeof(event.text), "%.*s",
+	    (int)sizeof(event.text) - 1, info->message);
 	event_append(table->events, &event);
 }
 
@@ -253,7 +262,6 @@ void
 job_end(struct job *job, int r, const struct btt_error *error, uint64_t owner)
 {
 	struct job_table *table = job->table;
-	struct job_info info;
 	struct job *old;
 	const char *text;
 
@@ -272,12 +280,24 @@ job_end(struct job *job, int r, const struct btt_error *error, uint64_t owner)
 	    job->info.message, sizeof(job->info.message), "%s", text);
 	(void)clock_gettime(CLOCK_MONOTONIC, &job->ended);
 	table->nended++;
-	info = job->info;
+	/* Before anybody is woken: who waited for the end finds the event. */
+	tell_end(table, &job->info);
 	old = trim_history(table);
 	cond_broadcast(&table->ended);
 	mutex_unlock(&table->lock);
 	job_unref(old);
-	tell_end(table, &info);
+}
+
+NO_TSA void
+job_work_begin(struct job_table *table)
+{
+	idle_enter(&table->idle);
+}
+
+NO_TSA void
+job_work_end(struct job_table *table)
+{
+	idle_leave(&table->idle);
 }
 
 void
@@ -361,7 +381,7 @@ wait_until(struct job_table *table, const struct condition *condition,
 	uint64_t waited_ms = 0;
 	bool holds;
 
-	sync_assert_none_held(SYNC_HERE);
+	idle_wait(&table->idle);
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
 	mutex_lock(&table->lock);
 	holds = holds_locked(table, condition);

@@ -97,6 +97,13 @@ job_end(struct job *job, int r, const struct btt_error *error, uint64_t owner);
 void job_cancel(struct job *job);
 bool job_is_unwanted(const struct job *job);
 
+/*
+ * Around the work of a job, in the thread that does it: so the validator knows
+ * what is waited for (CP-15).
+ */
+void job_work_begin(struct job_table *table);
+void job_work_end(struct job_table *table);
+
 void job_get_info(struct job *job, struct job_info *ret_info);
 static inline bool
 job_has_ended(const struct job_info *info)

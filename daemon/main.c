@@ -23,6 +23,7 @@
 #include <btt/btt.h>
 
 #include "caretaker.h"
+#include "control.h"
 #include "device_kept.h"
 #include "exit_status.h"
 #include "fs.h"
@@ -58,6 +59,7 @@ struct daemon {
 	struct manager *manager;
 	struct session *session;
 	struct caretaker *caretaker;
+	struct control *control;
 	bool hurried; /* told not to wait */
 };
 
@@ -193,6 +195,9 @@ open_devices(struct daemon *daemon)
 	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
 	if (r < 0)
 		return fail(daemon, "starting", r, NULL);
+	/* By the socket there may come devices that need it. */
+	if (daemon->options->control.path != NULL)
+		tree_keep_fsync(daemon->manager->tree);
 	manager_set_keeper(daemon->manager, daemon->keeper,
 	    keeper_client_number(daemon->keeper));
 	r = daemon->follows
@@ -247,6 +252,20 @@ open_and_start_session(struct daemon *daemon)
 		return fail(daemon, path, r, &error);
 	manager_set_hidden(daemon->manager, on_hidden, daemon->session);
 	return 0;
+}
+
+static int
+listen_for_control(struct daemon *daemon)
+{
+	struct control_options options = daemon->options->control;
+	struct btt_error error = { "" };
+	int r;
+
+	if (options.path == NULL)
+		return 0;
+	options.mountpoint = daemon->options->mountpoint;
+	r = control_start(daemon->manager, &options, &daemon->control, &error);
+	return r < 0 ? fail(daemon, options.path, r, &error) : 0;
 }
 
 static void
@@ -426,6 +445,8 @@ shut_down(struct daemon *daemon)
 		r2 = manager_stop(daemon->manager, is_hurried, daemon);
 	if (r2 == -EINTR)
 		leave_at_once(daemon);
+	/* Who waits for a device to go hears that it has. */
+	control_stop(daemon->control);
 	manager_free(daemon->manager);
 	lock_watch_stop(daemon->lock_watch);
 	return r < 0 ? r : r2;
@@ -439,6 +460,7 @@ shut_down(struct daemon *daemon)
 _Noreturn static void
 yield(struct daemon *daemon)
 {
+	control_stop(daemon->control);
 	(void)session_stop(daemon->session, 0);
 	manager_flush_all(daemon->manager);
 	keeper_client_say(daemon->keeper, LINK_YIELD, NULL);
@@ -464,6 +486,8 @@ start(struct daemon *daemon)
 	if ((r = open_devices(daemon)) < 0)
 		return r;
 	if ((r = open_and_start_session(daemon)) < 0)
+		return r;
+	if ((r = listen_for_control(daemon)) < 0)
 		return r;
 	log_session(daemon);
 	return 0;

@@ -120,6 +120,8 @@ manager_fill_owner(struct device *device, struct manager_owner *ret_owner)
 	ret_owner->found = true;
 	(void)snprintf(
 	    ret_owner->device, sizeof(ret_owner->device), "%s", device->name);
+	(void)snprintf(ret_owner->backing, sizeof(ret_owner->backing), "%s",
+	    device->backing);
 	ret_owner->state = status.state;
 	ret_owner->job = status.job;
 }

@@ -76,9 +76,13 @@ void manager_unset_hidden(struct manager *manager);
 struct manager_owner {
 	bool found;
 	char device[NAME_MAX + 1];
+	char backing[PATH_MAX];
 	enum device_state state;
 	uint64_t job; /* that moves it, or moved it last */
 };
+
+/* The device as somebody's obstacle. */
+void manager_fill_owner(struct device *device, struct manager_owner *ret_owner);
 
 /*
  * Attach a device.  Its name is reserved on return; the rest is the job's, a
@@ -111,6 +115,9 @@ int manager_attach_again(struct manager *manager,
  */
 void manager_flush_all(struct manager *manager);
 
+/* The static name of a stage of a probe; NULL if there is none of that name. */
+const char *manager_stage(const char *name);
+
 struct manager_detach_options {
 	bool force; /* open handles get ENODEV */
 };
@@ -128,6 +135,14 @@ struct manager_detach_options {
 int manager_detach(struct manager *manager, const char *name,
     const struct manager_detach_options *options, struct job **ret_job,
     bool *ret_won, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Have a job end soon: a probe, whose device then goes.
+ * Errors: -EALREADY if it has ended, or what it began is there already;
+ * -EOPNOTSUPP for a job that cannot be stopped.
+ */
+int manager_cancel(struct manager *manager, struct job *job,
+    struct btt_error *error) BTT_MUST_CHECK;
 
 /*
  * Attach nothing any more, detach everything by force, and wait for it.  Says

@@ -213,6 +213,18 @@ static const struct step {
 };
 #define NSTEP (sizeof(steps) / sizeof(steps[0]))
 
+const char *
+manager_stage(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NSTEP; i++) {
+		if (strcmp(steps[i].name, name) == 0)
+			return steps[i].name;
+	}
+	return NULL;
+}
+
 static bool
 is_dead(struct device *device)
 {
@@ -318,6 +330,7 @@ run_probe(struct work *work)
 	enum outcome outcome;
 	int r;
 
+	job_work_begin(probe.manager->jobs);
 	r = run_steps(&probe, &step);
 	if (probe.fd >= 0)
 		(void)close(probe.fd); /* a name, no more */
@@ -327,6 +340,7 @@ run_probe(struct work *work)
 	/* Last, since it may be the end of the device. */
 	if (outcome == KILLED)
 		manager_queue_detach(probe.manager, device);
+	job_work_end(probe.manager->jobs);
 	device_unref(device);
 }
 

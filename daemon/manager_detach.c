@@ -84,6 +84,56 @@ manager_detach(struct manager *manager, const char *name,
 	return r;
 }
 
+/* The device that the job attaches, referenced, while it does. */
+static struct device *
+probing_device(
+    struct manager *manager, const struct job *job, const struct job_info *info)
+{
+	struct device *device;
+	bool is;
+
+	if ((device = registry_find(manager->registry, info->device)) == NULL)
+		return NULL;
+	mutex_lock(&device->lock);
+	is = device->attach_job == job && device->probing;
+	mutex_unlock(&device->lock);
+	if (is)
+		return device;
+	device_unref(device);
+	return NULL;
+}
+
+int
+manager_cancel(
+    struct manager *manager, struct job *job, struct btt_error *error)
+{
+	const struct manager_detach_options options = { .force = true };
+	struct device *device;
+	struct job_info info;
+	struct job *detach;
+	bool won;
+	int r;
+
+	job_get_info(job, &info);
+	if (job_has_ended(&info))
+		return btt_error_set(error, -EALREADY, "it has ended");
+	if (info.verb == JOB_SCRUB) {
+		job_cancel(job);
+		return 0;
+	}
+	if (info.verb != JOB_ATTACH)
+		return btt_error_set(error, -EOPNOTSUPP,
+		    "what takes something away cannot be stopped");
+	if ((device = probing_device(manager, job, &info)) == NULL)
+		return btt_error_set(error, -EALREADY, "it is over already");
+	r = manager_detach_device(
+	    manager, device, &options, &detach, &won, error);
+	if (r == 0)
+		job_unref(detach);
+	device_unref(device);
+	return r;
+}
+
 static void
 hide(struct manager *manager, struct device *device, uint64_t nodeid)
 {
@@ -119,6 +169,7 @@ drain(struct manager *manager, struct device *device)
 	unsigned look_ms = 1, waited_ms = 0, say_ms = SAY_FIRST_MS;
 
 	pins_close(&device->pins);
+	tree_note_wait(manager->tree);
 	while (!tree_is_left(manager->tree, device) ||
 	    pins_count(&device->pins) > 0) {
 		manager_sleep_ms(look_ms);
@@ -162,6 +213,7 @@ run_detach(struct work *work)
 	struct device_status status;
 	int r;
 
+	job_work_begin(manager->jobs);
 	device_get_status(device, &status);
 	job_set_stage(job, "hide");
 	if (status.nodeid != 0)
@@ -176,6 +228,7 @@ run_detach(struct work *work)
 	registry_disclaim(manager->registry, device);
 	leave(manager, device);
 	job_end(job, r, NULL, 0);
+	job_work_end(manager->jobs);
 	device_unref(device);
 }
 

@@ -11,8 +11,6 @@
 /* With nothing held. */
 void manager_sleep_ms(unsigned ms);
 
-void manager_fill_owner(struct device *device, struct manager_owner *ret_owner);
-
 /* As manager_detach, the device being found already. */
 int manager_detach_device(struct manager *manager, struct device *device,
     const struct manager_detach_options *options, struct job **ret_job,

@@ -17,6 +17,7 @@
 
 #include <btt/error.h>
 
+#include "control.h"
 #include "device.h"
 
 enum options_action {
@@ -44,7 +45,8 @@ struct options {
 	const char *backing;           /* as given */
 	const char *mountpoint;        /* as given */
 	const char *fsname;            /* NULL: the backing store's path */
-	struct device_options device;  /* path is backing */
+	struct control_options control; /* path NULL: no socket */
+	struct device_options device;   /* path is backing */
 	char *words; /* owned; what the strings above that -o gave point to */
 };
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lanes/idle.h>
+
 #include "tree.h"
 
 /* Shows, hides, finds and references, and waits for nothing (CP-12). */
@@ -16,6 +18,12 @@ static const struct lock_class tree_class = {
 
 /* How often a server may use one place: years of attaching and detaching. */
 #define NUSED_A_SERVER (UINT64_C(1) << 32)
+
+/* What is waited for by who closes a device: requests inside. */
+static const struct lock_class inside_class = {
+	.name = "requests-idle",
+	.flags = LOCK_IDLE,
+};
 
 /* Where a device is shown.  Keys: T the tree's lock, a atomic. */
 struct place {
@@ -38,6 +46,7 @@ struct slot {
 struct tree {
 	unsigned nworker;   /* [I] */
 	struct slot *slots; /* [I] nworker of them */
+	struct idle idle;   /* [I] of requests */
 	struct mutex lock;
 	unsigned nplace;           /* [T] all beyond were never taken */
 	unsigned nflush;           /* [T] devices shown that need FSYNC */
@@ -56,6 +65,7 @@ tree_new(unsigned nworker, struct tree **ret_tree)
 	if ((tree = calloc(1, sizeof(*tree))) == NULL)
 		return -ENOMEM;
 	mutex_init(&tree->lock, &tree_class);
+	idle_init(&tree->idle, &inside_class);
 	(void)clock_gettime(CLOCK_REALTIME, &tree->changed); /* cannot fail */
 	tree->nworker = nworker;
 	tree->slots =
@@ -199,6 +209,12 @@ tree_hide(struct tree *tree, uint64_t nodeid)
 	mutex_unlock(&tree->lock);
 }
 
+void
+tree_note_wait(struct tree *tree)
+{
+	idle_wait(&tree->idle);
+}
+
 bool
 tree_is_left(const struct tree *tree, const struct device *device)
 {
@@ -246,7 +262,17 @@ tree_forget(struct tree *tree, uint64_t nodeid, const struct device *device)
 	mutex_unlock(&tree->lock);
 }
 
-struct device *
+static void
+clear_slot(struct slot *slot)
+{
+	/*
+	 * Release is enough: who sees it has all that was done inside behind
+	 * itself, and nobody waits for seeing it soon.
+	 */
+	atomic_store_explicit(&slot->inside, NULL, memory_order_release);
+}
+
+NO_TSA struct device *
 tree_enter(
     struct tree *tree, unsigned worker, uint64_t nodeid, const char *what)
 {
@@ -267,21 +293,19 @@ tree_enter(
 	 * number is another one.
 	 */
 	if (atomic_load(&place->device) == device &&
-	    atomic_load(&place->nodeid) == nodeid)
+	    atomic_load(&place->nodeid) == nodeid) {
+		idle_enter(&tree->idle);
 		return device;
-	tree_leave(tree, worker);
+	}
+	clear_slot(slot);
 	return NULL;
 }
 
-void
+NO_TSA void
 tree_leave(struct tree *tree, unsigned worker)
 {
-	/*
-	 * Release is enough: who sees it has all that was done inside behind
-	 * itself, and nobody waits for seeing it soon.
-	 */
-	atomic_store_explicit(
-	    &tree->slots[worker].inside, NULL, memory_order_release);
+	idle_leave(&tree->idle);
+	clear_slot(&tree->slots[worker]);
 }
 
 struct device *

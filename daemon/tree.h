@@ -68,6 +68,8 @@ int tree_show_again(struct tree *tree, struct device *device, uint64_t nodeid,
     struct btt_error *error) BTT_MUST_CHECK;
 /* Let no request in any more, and nobody find it; requests inside go on. */
 void tree_hide(struct tree *tree, uint64_t nodeid);
+/* The calling thread is about to wait until no request is inside (CP-15). */
+void tree_note_wait(struct tree *tree);
 /* Is no request inside?  Once true of a hidden device it stays so. */
 bool tree_is_left(const struct tree *tree, const struct device *device);
 /* Who is inside, for people: "WRITE by worker 3", or "". */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "../support/check_locks.h"
 #include "../support/check_main.h"
 #include "../support/manager_fixture.h"
 
@@ -244,35 +245,63 @@ START_TEST(detach__of_an_open_device_needs_force)
 }
 END_TEST
 
+/* A request that takes as long as it is told to. */
+struct request {
+	uint64_t nodeid;
+	_Atomic bool inside, leave;
+	int r; /* what reading its device says before it leaves */
+};
+
+static void *
+serve_request(void *arg)
+{
+	struct request *request = arg;
+	struct tree *tree = rig.manager->tree;
+	uint8_t sector[RIG_SECTOR];
+	struct device *device;
+
+	device = tree_enter(tree, 0, request->nodeid, "READ");
+	ck_assert_ptr_nonnull(device);
+	atomic_store(&request->inside, true);
+	while (!atomic_load(&request->leave))
+		usleep(1000);
+	request->r =
+	    btt_read(device->btt, btt_worker_pool_get(rig.manager->pool, 0), 0,
+		sizeof(sector), sector);
+	tree_leave(tree, 0);
+	return NULL;
+}
+
 /* Who is inside when a device goes ends what he does; nobody else comes in. */
 START_TEST(detach__waits_for_who_is_inside)
 {
 	const struct manager_detach_options options = { .force = true };
 	struct tree *tree = rig.manager->tree;
+	struct request request = { .r = -1 };
 	struct btt_error error = { "" };
-	struct device *device;
-	uint64_t nodeid;
-	uint8_t sector[RIG_SECTOR];
+	struct job_info info;
+	pthread_t thread;
 	struct job *job;
 	bool won;
 
 	rig_image(&rig, "vol");
 	rig_attach(&rig, "vol");
-	nodeid = rig_status(&rig, "vol").nodeid;
-	device = tree_enter(tree, 0, nodeid, "READ");
-	ck_assert_ptr_nonnull(device);
+	request.nodeid = rig_status(&rig, "vol").nodeid;
+	thread = thread_start(serve_request, &request);
+	while (!atomic_load(&request.inside))
+		usleep(1000);
 	ck_assert_int_eq(
 	    manager_detach(rig.manager, "vol", &options, &job, &won, &error),
 	    0);
 	ck_assert(won);
 	ck_assert(!job_wait(job, 100));
-	ck_assert_ptr_null(tree_enter(tree, 1, nodeid, "WRITE"));
+	job_get_info(job, &info);
+	ck_assert_str_eq(info.stage, "drain");
+	ck_assert_ptr_null(tree_enter(tree, 1, request.nodeid, "WRITE"));
 	ck_assert_int_eq(rig_status(&rig, "vol").state, DEVICE_DRAINING);
-	ck_assert_int_eq(
-	    btt_read(device->btt, btt_worker_pool_get(rig.manager->pool, 0), 0,
-		sizeof(sector), sector),
-	    0);
-	tree_leave(tree, 0);
+	atomic_store(&request.leave, true);
+	thread_end(thread);
+	ck_assert_int_eq(request.r, 0);
 	ck_assert_int_eq(rig_end(job).state, JOB_DONE);
 }
 END_TEST

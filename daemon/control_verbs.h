@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_CONTROL_VERBS_H
+#define BTTFS_CONTROL_VERBS_H
+
+/*
+ * control_verbs -- a request, and what it was given.
+ */
+#include "control_impl.h"
+
+/* Lives while it is being run; what is needed longer is copied. */
+struct request {
+	struct control *control;
+	struct client *client;
+	struct json_object *id;   /* NULL where it could not be read */
+	struct json_object *args; /* NULL: none */
+};
+
+/*
+ * An argument, if it was given; else *ret stays as it is.  Returns 0, or
+ * -EINVAL, which is in failure too.  Texts live as long as the request.
+ */
+int request_text(const struct request *request, const char *key,
+    const char **ret_text, struct failure *failure) BTT_MUST_CHECK;
+int request_bool(const struct request *request, const char *key, bool *ret_is,
+    struct failure *failure) BTT_MUST_CHECK;
+int request_number(const struct request *request, const char *key,
+    uint64_t *ret_number, struct failure *failure) BTT_MUST_CHECK;
+
+#endif

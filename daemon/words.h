@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_WORDS_H
+#define BTTFS_WORDS_H
+
+/*
+ * words -- options as mount(8) writes them, "ro,durability=flush", and tables
+ * that say what they mean.  Help, parsers and suggestions read the same table.
+ */
+#include <stddef.h>
+#include <stdio.h>
+
+#include <btt/error.h>
+
+/* WORD, or WORD=VALUE where value is not NULL. */
+struct word {
+	const char *name;
+	const char *value; /* how help calls it */
+	/* value is NULL where there is none. */
+	int (*set)(void *target, const char *value, struct btt_error *error);
+	const char *help; /* may have several lines */
+};
+
+/* A table, and what its words change. */
+struct word_table {
+	const struct word *words;
+	size_t nword;
+	void *target;
+};
+
+/*
+ * Set one word, which one of the tables knows; value may be NULL.
+ * Errors: -EINVAL with the reason, the word that may have been meant among it.
+ */
+int words_set(const struct word_table *tables, size_t ntable, const char *name,
+    const char *value, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * The same for a word of a list, which is cut in two.
+ */
+int words_set_text(const struct word_table *tables, size_t ntable, char *text,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/*
+ * Take the next word out of a list, in place: commas part words, a backslash
+ * takes what follows as it is.  NULL at the end, where *list is NULL too.
+ */
+char *words_next(char **list);
+
+/* A number of at most max, all of text.  -EINVAL if it is none. */
+int words_parse_number(const char *text, int base, unsigned long max,
+    unsigned long *ret_number) BTT_MUST_CHECK;
+
+/* Users and groups by name or number.  -EINVAL with the reason. */
+int words_parse_user(const char *name, const char *value, uid_t *ret_uid,
+    struct btt_error *error) BTT_MUST_CHECK;
+int words_parse_group(const char *name, const char *value, gid_t *ret_gid,
+    struct btt_error *error) BTT_MUST_CHECK;
+
+/* A line or more for each word. */
+void words_print_help(const struct word_table *table, FILE *file);
+
+#endif
