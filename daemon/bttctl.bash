@@ -28,10 +28,10 @@ _bttctl_expand() {
 	COMPREPLY=("${words[@]}")
 }
 
-# Names of the devices that a daemon serves.  Asking must be quick and silent
-# whether or not there is one; so far no command tells.
+# Names of the devices that a daemon serves.  The answer waits for no device,
+# and there is none where no daemon runs.
 _bttctl_devices() {
-	:
+	"$1" list --names 2>/dev/null
 }
 
 # The command, and the option whose value is due, if one is.  An equals sign

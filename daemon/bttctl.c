@@ -27,6 +27,16 @@ static const struct ctl_command *const commands[] = {
 	&ctl_dump,
 	&ctl_read_infoblock,
 	&ctl_write_infoblock,
+	&ctl_attach,
+	&ctl_detach,
+	&ctl_enable,
+	&ctl_disable,
+	&ctl_list,
+	&ctl_stats,
+	&ctl_jobs,
+	&ctl_cancel,
+	&ctl_settle,
+	&ctl_monitor,
 };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 

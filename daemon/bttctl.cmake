@@ -7,11 +7,16 @@ set(BTTCTL_SOURCES
   backing.c
   bttctl.c
   colour.c
+  ctl_attach.c
   ctl_check.c
   ctl_create.c
   ctl_dump.c
   ctl_info.c
+  ctl_job.c
+  ctl_list.c
   ctl_map.c
+  ctl_monitor.c
+  ctl_online.c
   ctl_option.c
   ctl_output.c
   ctl_read_infoblock.c
@@ -25,7 +30,8 @@ set(BTTCTL_SOURCES
   log_text.c
   map_run.c
   occupant.c
-  progress.c)
+  progress.c
+  remote.c)
 
 add_executable(bttctl ${BTTCTL_SOURCES})
 target_link_libraries(bttctl PRIVATE

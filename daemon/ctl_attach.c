@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl_attach -- devices of a running daemon: attach, detach, and the names that
+ * users of ndctl know them by.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl_online.h"
+#include "size.h"
+
+struct change_options {
+	struct ctl_online online;
+	struct ctl_number timeout;
+	bool no_wait;
+	bool idempotent;
+	bool force;
+	bool read_only;
+	const char *name;
+	const char *words;
+	const char *test;
+};
+
+#define OPTION_TIMEOUT                                                         \
+	{                                                                      \
+		't', "timeout", CTL_NUMBER,                                    \
+		    offsetof(struct change_options, timeout), "SECONDS", NULL, \
+		    "wait no longer than that; the work goes on"               \
+	}
+#define OPTION_NO_WAIT                                                    \
+	{                                                                 \
+		0, "no-wait", CTL_SWITCH,                                 \
+		    offsetof(struct change_options, no_wait), NULL, NULL, \
+		    "say which job does it, and do not wait"              \
+	}
+#define OPTION_IDEMPOTENT                                                    \
+	{                                                                    \
+		0, "idempotent", CTL_SWITCH,                                 \
+		    offsetof(struct change_options, idempotent), NULL, NULL, \
+		    "succeed if that is so already"                          \
+	}
+
+static const struct ctl_option attach_table[] = {
+	{ 'n', "name", CTL_TEXT, offsetof(struct change_options, name), "NAME",
+	    NULL, "the device's name (default: PATH's last component)" },
+	{ 'o', "options", CTL_TEXT, offsetof(struct change_options, words),
+	    "OPTIONS", NULL, "options of the device, as bttfs has them" },
+	{ 'r', "read-only", CTL_SWITCH,
+	    offsetof(struct change_options, read_only), NULL, NULL,
+	    "never write to PATH" },
+	OPTION_IDEMPOTENT,
+	OPTION_NO_WAIT,
+	OPTION_TIMEOUT,
+	CTL_OPTION_SOCKET,
+	CTL_OPTION_JSON,
+	CTL_OPTION_QUIET,
+	{ 0, "test", CTL_TEXT, offsetof(struct change_options, test), "JSON",
+	    NULL, "for tests only: arguments that plant trouble" },
+	CTL_OPTION_END,
+};
+
+static const struct ctl_option detach_table[] = {
+	{ 'f', "force", CTL_SWITCH, offsetof(struct change_options, force),
+	    NULL, NULL, "also if it is open: who uses it gets ENODEV" },
+	OPTION_IDEMPOTENT,
+	OPTION_NO_WAIT,
+	OPTION_TIMEOUT,
+	CTL_OPTION_SOCKET,
+	CTL_OPTION_JSON,
+	CTL_OPTION_QUIET,
+	CTL_OPTION_END,
+};
+
+static void
+add_waiting(struct json_object *args, const struct change_options *options)
+{
+	ctl_add_bool(args, "wait", !options->no_wait);
+	if (options->timeout.given)
+		ctl_add_number(
+		    args, "timeout_ms", ctl_timeout_ms(&options->timeout));
+}
+
+/* "ro,WORDS", each only where it was asked for. */
+static void
+add_words(struct json_object *args, const struct change_options *options)
+{
+	char *words;
+
+	if (!options->read_only && options->words == NULL)
+		return;
+	if (asprintf(&words, "%s%s%s", options->read_only ? "ro" : "",
+		options->read_only && options->words != NULL ? "," : "",
+		options->words != NULL ? options->words : "") < 0)
+		ctl_die_of_memory();
+	ctl_add_text(args, "options", words);
+	free(words);
+}
+
+/* Arguments that no user needs, as they are. */
+static bool
+add_test(struct json_object *args, const char *test)
+{
+	struct json_object *object;
+
+	if (test == NULL)
+		return true;
+	object = json_tokener_parse(test);
+	if (!json_object_is_type(object, json_type_object)) {
+		json_object_put(object);
+		return false;
+	}
+	json_object_object_foreach(object, key, value)
+	{
+		ctl_add(args, key, json_object_get(value));
+	}
+	json_object_put(object);
+	return true;
+}
+
+/*
+ * The daemon follows no links on others' behalf, and does not know our
+ * directory: so both are resolved here, with our own rights.
+ */
+static int
+fill_attach(struct ctl_call *call, const char *path,
+    const struct change_options *options)
+{
+	struct json_object *args;
+	char *real;
+
+	if ((real = realpath(path, NULL)) == NULL)
+		return -errno;
+	args = ctl_new_object();
+	*call =
+	    (struct ctl_call){ .operand = path, .path = real, .args = args };
+	ctl_add_text(args, "path", real);
+	if (options->name != NULL)
+		ctl_add_text(args, "name", options->name);
+	add_words(args, options);
+	add_waiting(args, options);
+	return add_test(args, options->test) ? 0 : -EINVAL;
+}
+
+/* "It is there already", if it is what was asked for. */
+static bool
+accepts_attached(
+    const struct ctl_call *call, struct json_object *error, const void *arg)
+{
+	const struct change_options *options = arg;
+	struct json_object *owner;
+	const char *state;
+
+	owner = ctl_get(error, "owner");
+	if (!options->idempotent || owner == NULL)
+		return false;
+	state = ctl_get_text(owner, "state");
+	return (strcmp(state, "live") == 0 || strcmp(state, "readonly") == 0) &&
+	    strcmp(ctl_get_text(owner, "backing"), call->path) == 0;
+}
+
+static void
+tell_attached(
+    const struct ctl_call *call, struct json_object *result, const void *arg)
+{
+	const struct change_options *options = arg;
+	struct json_object *device, *job;
+	char size[SIZE_TEXT_BYTES];
+
+	if (result == NULL) {
+		printf("%s: attached already\n", call->operand);
+		return;
+	}
+	device = ctl_get(result, "device");
+	job = ctl_get(result, "job");
+	if (options->no_wait || device == NULL) {
+		printf("%s: job %" PRIu64 "\n", ctl_get_text(job, "dev"),
+		    ctl_get_number(job, "job"));
+		return;
+	}
+	size_format(ctl_get_number(device, "size"), size);
+	printf("%s: attached, %s in sectors of %" PRIu64 " bytes, %s%s%s\n",
+	    ctl_get_text(device, "dev"), size,
+	    ctl_get_number(device, "sector_size"),
+	    ctl_get_bool(device, "read_only") ? "read-only" : "read-write",
+	    ctl_get(device, "blockdev") != NULL ? ": " : "",
+	    ctl_get_text(device, "blockdev"));
+}
+
+static int
+run_attach(const void *arg, char *const operands[])
+{
+	const struct change_options *options = arg;
+	struct ctl_calls calls = {
+		.command = "attach",
+		.verb = "attach",
+		.accepts = accepts_attached,
+		.tell = tell_attached,
+		.arg = options,
+	};
+	size_t i, n;
+	int status, r;
+
+	for (n = 0; operands[n] != NULL; n++)
+		;
+	if (options->name != NULL && n > 1) {
+		fputs("bttctl: attach: --name is for one PATH\n", stderr);
+		return CTL_EXIT_USAGE;
+	}
+	if ((calls.calls = calloc(n, sizeof(*calls.calls))) == NULL)
+		ctl_die_of_memory();
+	/* Those that there are; of the others it is said at once. */
+	status = 0;
+	for (i = 0; i < n; i++) {
+		r = fill_attach(
+		    &calls.calls[calls.ncall], operands[i], options);
+		if (r == 0) {
+			calls.ncall++;
+			continue;
+		}
+		r = ctl_fail(operands[i], r, NULL);
+		if (status == 0)
+			status = r;
+	}
+	r = 0;
+	if (calls.ncall > 0)
+		r = ctl_online_run(&options->online, &calls);
+	free(calls.calls);
+	return status != 0 ? status : r;
+}
+
+static bool
+accepts_detached(
+    const struct ctl_call *call, struct json_object *error, const void *arg)
+{
+	const struct change_options *options = arg;
+
+	(void)call;
+	return options->idempotent &&
+	    strcmp(ctl_get_text(error, "errno"), "ENODEV") == 0;
+}
+
+static void
+tell_detached(
+    const struct ctl_call *call, struct json_object *result, const void *arg)
+{
+	const struct change_options *options = arg;
+	uint64_t job;
+
+	if (result == NULL) {
+		printf("%s: there is none\n", call->operand);
+		return;
+	}
+	job = ctl_get_number(ctl_get(result, "job"), "job");
+	if (options->no_wait)
+		printf("%s: job %" PRIu64 "\n", call->operand, job);
+	else if (!ctl_get_bool(result, "won"))
+		printf("%s: detached, by job %" PRIu64 " of somebody else\n",
+		    call->operand, job);
+	else
+		printf("%s: detached\n", call->operand);
+}
+
+static struct json_object *
+detach_args(const char *name, const struct change_options *options)
+{
+	struct json_object *args;
+
+	args = ctl_new_object();
+	ctl_add_text(args, "name", name);
+	if (options->force)
+		ctl_add_bool(args, "force", true);
+	add_waiting(args, options);
+	return args;
+}
+
+/*
+ * The names that the operands mean: themselves, or all there are.  list keeps
+ * them alive.  NULL if they could not be had.
+ */
+static const char **
+find_names(const struct change_options *options, char *const operands[],
+    size_t *ret_n, struct json_object **ret_list, int *ret_status)
+{
+	struct remote *remote;
+	const char **names;
+	bool all;
+	size_t i;
+
+	*ret_list = NULL;
+	for (*ret_n = 0; operands[*ret_n] != NULL; ++*ret_n)
+		;
+	all = *ret_n == 1 && strcmp(operands[0], "all") == 0;
+	if (all) {
+		remote = ctl_online_open(&options->online, ret_status);
+		if (remote == NULL)
+			return NULL;
+		*ret_list =
+		    ctl_online_ask(remote, "all", "list", NULL, ret_status);
+		remote_close(remote);
+		if (*ret_list == NULL)
+			return NULL;
+		*ret_n = json_object_array_length(*ret_list);
+	}
+	if ((names = calloc(*ret_n + 1, sizeof(*names))) == NULL)
+		ctl_die_of_memory();
+	for (i = 0; i < *ret_n; i++)
+		names[i] = all
+		    ? ctl_get_text(
+			  json_object_array_get_idx(*ret_list, i), "dev")
+		    : operands[i];
+	return names;
+}
+
+static int
+run_detach(const void *arg, char *const operands[])
+{
+	const struct change_options *options = arg;
+	struct ctl_calls calls = {
+		.command = "detach",
+		.verb = "detach",
+		.accepts = accepts_detached,
+		.tell = tell_detached,
+		.arg = options,
+	};
+	struct json_object *list;
+	const char **names;
+	int status = 0;
+	size_t i;
+
+	names = find_names(options, operands, &calls.ncall, &list, &status);
+	if (names == NULL)
+		return status;
+	if ((calls.calls = calloc(calls.ncall + 1, sizeof(*calls.calls))) ==
+	    NULL)
+		ctl_die_of_memory();
+	for (i = 0; i < calls.ncall; i++) {
+		calls.calls[i].operand = names[i];
+		calls.calls[i].args = detach_args(names[i], options);
+	}
+	status = ctl_online_run(&options->online, &calls);
+	free(calls.calls);
+	free(names);
+	json_object_put(list);
+	return status;
+}
+
+static_assert(sizeof(struct change_options) <= CTL_OPTIONS_MAX, "room");
+
+#define ATTACH(command_name, text)                                    \
+	{                                                             \
+		.name = (command_name), .operands = "PATH ...",       \
+		.summary = (text), .options = attach_table,           \
+		.options_bytes = sizeof(struct change_options),       \
+		.min_operands = 1, .max_operands = CTL_OPERANDS_MANY, \
+		.run = run_attach,                                    \
+	}
+#define DETACH(command_name, text)                                    \
+	{                                                             \
+		.name = (command_name), .operands = "NAME ...|all",   \
+		.summary = (text), .options = detach_table,           \
+		.options_bytes = sizeof(struct change_options),       \
+		.min_operands = 1, .max_operands = CTL_OPERANDS_MANY, \
+		.run = run_detach,                                    \
+	}
+
+const struct ctl_command ctl_attach =
+    ATTACH("attach", "Have a running daemon serve a BTT");
+const struct ctl_command ctl_detach =
+    DETACH("detach", "Have it serve a device no more");
+const struct ctl_command ctl_enable = ATTACH("enable", "The same as attach");
+const struct ctl_command ctl_disable = DETACH("disable", "The same as detach");
