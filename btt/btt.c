@@ -341,8 +341,18 @@ btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats)
 		    &stats->nsector_written, memory_order_relaxed);
 		sum.nreader_wait += atomic_load_explicit(
 		    &stats->nreader_wait, memory_order_relaxed);
+		sum.reader_wait_ns += atomic_load_explicit(
+		    &stats->reader_wait_ns, memory_order_relaxed);
 	}
 	group_add_stats(btt, &sum);
 	sum.nlane_wait = lane_set_waits(btt->lanes);
+	sum.lane_wait_ns = lane_set_wait_ns(btt->lanes);
 	*ret_stats = sum;
+}
+
+void
+btt_get_commit_stats(const struct btt *btt, struct btt_commit_stats *ret_stats)
+{
+	memset(ret_stats, 0, sizeof(*ret_stats));
+	group_add_commit_stats(btt, ret_stats);
 }

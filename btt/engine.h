@@ -26,6 +26,7 @@ struct lane_stats {
 	_Atomic uint64_t nbatch;
 	_Atomic uint64_t nsector_written;
 	_Atomic uint64_t nreader_wait;
+	_Atomic uint64_t reader_wait_ns;
 };
 
 /* Keys: I immutable after open, a atomic. */

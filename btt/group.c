@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backoff.h"
+#include "clock.h"
 #include "hook.h"
 #include "kept.h"
 #include "map.h"
@@ -31,6 +32,9 @@ struct group_state {
 	/* [a] relaxed, for statistics */
 	_Atomic uint64_t nfence;
 	_Atomic uint64_t ncommit;
+	/* [a] written by the committing thread */
+	struct btt_histogram_counter commit_ns;
+	struct btt_histogram_counter commit_sectors;
 };
 
 static int
@@ -451,16 +455,31 @@ fail:
 	return r;
 }
 
+static void
+note_commit(struct btt *btt, uint64_t begun_ns)
+{
+	struct group_state *group = btt->group;
+	uint64_t nsector = 0;
+
+	for (uint32_t i = 0; i < btt->narena; i++)
+		nsector += group->arena[i].n;
+	btt_histogram_add(&group->commit_ns, clock_ns() - begun_ns);
+	btt_histogram_add(&group->commit_sectors, nsector);
+}
+
 /* Run one commit as the leader.  Called and returns with the lock held. */
 static void
 lead(struct btt *btt, struct group_state *group) REQUIRES(group->lock)
 {
+	uint64_t begun_ns;
 	uint64_t g = 0;
 	int r;
 
 	group->committing = true;
 	mutex_unlock(&group->lock);
-	r = commit_group(btt, &g);
+	begun_ns = clock_ns();
+	if ((r = commit_group(btt, &g)) == 0)
+		note_commit(btt, begun_ns);
 	mutex_lock(&group->lock);
 	group->committing = false;
 	if (r < 0) {
@@ -529,4 +548,13 @@ group_add_stats(const struct btt *btt, struct btt_stats *stats)
 	    atomic_load_explicit(&btt->group->nfence, memory_order_relaxed);
 	stats->nbatch +=
 	    atomic_load_explicit(&btt->group->ncommit, memory_order_relaxed);
+}
+
+void
+group_add_commit_stats(const struct btt *btt, struct btt_commit_stats *stats)
+{
+	if (btt->group == NULL)
+		return;
+	btt_histogram_gather(&btt->group->commit_ns, &stats->ns);
+	btt_histogram_gather(&btt->group->commit_sectors, &stats->sectors);
 }

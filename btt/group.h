@@ -63,6 +63,9 @@ void group_restore(
     struct btt *btt, struct arena *arena, uint32_t pair, uint32_t premap);
 void group_keep(struct btt *btt, struct kept_header *kept);
 
+void
+group_add_commit_stats(const struct btt *btt, struct btt_commit_stats *stats);
+
 /* A change was made that only needs one sync (a Z entry). */
 void group_note_dirty(struct btt *btt);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backoff.h"
+#include "clock.h"
 #include "hook.h"
 
 #ifdef BTT_TEST_HOOKS
@@ -108,17 +109,21 @@ slot_names_any(struct rtt_slot *slot, const uint64_t *names, unsigned n)
 	return false;
 }
 
-unsigned
+uint64_t
 rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n)
 {
 	struct backoff backoff = BACKOFF_INIT;
+	uint64_t begun_ns = 0;
 
 	if (MUTANT(1))
 		return 0;
 	for (unsigned i = 0; i < MUTATE(24, rtt->nslot, 1); i++) {
 		HOOK_POINT("rtt scan");
-		while (slot_names_any(&rtt->slot[i], names, n))
+		while (slot_names_any(&rtt->slot[i], names, n)) {
+			if (backoff.nwait == 0)
+				begun_ns = clock_ns();
 			backoff_wait(&backoff);
+		}
 	}
-	return backoff.nwait;
+	return backoff.nwait > 0 ? clock_ns() - begun_ns + 1 : 0;
 }

@@ -69,8 +69,8 @@ void rtt_clear(struct rtt_slot *slot);
 /*
  * Writer: sleep until no slot names any of the n names.  Spins a little,
  * yields, then sleeps in growing steps (LN-8): the reader may be off the
- * processor.  Returns how often it had to wait.
+ * processor.  Returns for how many nanoseconds, 0 if it had not to wait.
  */
-unsigned rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n);
+uint64_t rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n);
 
 #endif

@@ -64,6 +64,12 @@ btt_worker_pool_free(struct btt_worker_pool *pool)
 	free(pool);
 }
 
+unsigned
+btt_worker_pool_count(const struct btt_worker_pool *pool)
+{
+	return pool->nworker;
+}
+
 struct btt_worker *
 btt_worker_pool_get(struct btt_worker_pool *pool, unsigned index)
 {

@@ -156,13 +156,18 @@ wait_for_readers(struct btt *btt, struct btt_worker *worker)
 {
 	struct batch *batch = &worker->batch;
 	struct lane_stats *stats = &btt->lane_stats[worker->span.lane[0]];
+	uint64_t ns;
 
 	for (unsigned i = 0; i < batch->nchange; i++)
 		worker->name[i] =
 		    rtt_name(batch->arena->number, batch->change[i].new_block);
-	if (rtt_wait(&btt->pool->rtt, worker->name, batch->nchange) > 0)
-		atomic_fetch_add_explicit(
-		    &stats->nreader_wait, 1, memory_order_relaxed);
+	ns = rtt_wait(&btt->pool->rtt, worker->name, batch->nchange);
+	if (ns == 0)
+		return;
+	atomic_fetch_add_explicit(
+	    &stats->nreader_wait, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(
+	    &stats->reader_wait_ns, ns, memory_order_relaxed);
 }
 
 /*

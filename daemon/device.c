@@ -110,6 +110,7 @@ destroy(struct device *device)
 	device_kept_free(device->kept);
 	job_unref(device->attach_job);
 	job_unref(device->detach_job);
+	io_stats_free(device->io_stats);
 	free(device->namespace);
 	free(device->name);
 	free(device->backing);
@@ -402,6 +403,9 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 	};
 	int r;
 
+	r = io_stats_new(btt_worker_pool_count(pool), &device->io_stats);
+	if (r < 0)
+		return btt_error_set(error, r, "out of memory");
 	r = btt_open(device->media, pool, &options, &device->btt, error);
 	if (r < 0)
 		return r;

@@ -38,6 +38,7 @@
 #include <lanes/sync.h>
 
 #include "event.h"
+#include "io_stats.h"
 #include "job.h"
 #include "pins.h"
 #include "workqueue.h"
@@ -132,6 +133,7 @@ struct device {
 	struct media *media;           /* [P] btt's once that is open */
 	struct btt *btt;               /* [P] */
 	struct btt_geometry_info geometry; /* [P] */
+	struct io_stats *io_stats;         /* [P] until the memory goes */
 	struct mutex lock;
 	bool dead;                   /* [D] CP-1; never cleared */
 	bool probing;                /* [D] the probe is not over */

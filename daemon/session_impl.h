@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "fs_io.h"
+#include "io_stats.h"
 #include "session.h"
 #include "session_kept.h"
 
@@ -22,6 +23,13 @@
 	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 /* The kernel refuses to be read into less. */
 #define REQUEST_BYTES (HEAD_BYTES + FS_IO_MAX)
+
+/* What became of a request for data. */
+struct outcome {
+	enum io_kind kind;
+	uint64_t bytes; /* read, written or zeroed */
+	int error;      /* negative errno that was answered */
+};
 
 /* Keys: I immutable after session_open, W its own thread only. */
 struct worker {
@@ -33,6 +41,7 @@ struct worker {
 	struct fuse_in_header *request; /* [W] in the buffer, see below */
 	uint8_t *payload;               /* [W] page-aligned; of a WRITE */
 	struct iovec *iov;              /* [W] BTT_READ_IOV and a header */
+	struct outcome outcome;         /* [W] of the request, for statistics */
 	/* [a] relaxed; rises when a request is begun, and when it is done */
 	_Atomic uint64_t turn;
 	/* Those who look for stuck ones, see session_stuck_ms. */

@@ -52,6 +52,7 @@ reply(struct worker *worker, int error, size_t bytes, int niov)
 	ssize_t n;
 
 	sync_assert_none_held(SYNC_HERE);
+	worker->outcome.error = error;
 	worker->iov[0].iov_base = &header;
 	worker->iov[0].iov_len = sizeof(header);
 	do {
@@ -120,6 +121,7 @@ serve_read(struct worker *worker, struct device *device, const void *arg)
 		reply_error(worker, r);
 		return;
 	}
+	worker->outcome.bytes = range.len;
 	if (range.len == 0) {
 		reply_data(worker, worker->payload, 0);
 		return;
@@ -153,6 +155,7 @@ serve_write(struct worker *worker, struct device *device, const void *arg,
 		return;
 	}
 	r = fs_io_write(device, worker->btt, in, in + 1, &out.size);
+	worker->outcome.bytes = out.size;
 	if (r < 0)
 		reply_error(worker, r);
 	else
@@ -169,7 +172,14 @@ serve_fsync(struct worker *worker, struct device *device)
 static void
 serve_fallocate(struct worker *worker, struct device *device, const void *arg)
 {
-	reply_error(worker, fs_io_fallocate(device, worker->btt, arg));
+	const struct fuse_fallocate_in *in;
+
+	in = arg;
+	if ((in->mode & ~(uint32_t)FALLOC_FL_KEEP_SIZE) != 0)
+		worker->outcome.bytes = in->length;
+	else
+		worker->outcome.kind = IO_OTHER; /* nothing to do, see there */
+	reply_error(worker, fs_io_fallocate(device, worker->btt, in));
 }
 
 static void
@@ -199,8 +209,9 @@ worker_serve_by_libfuse(struct worker *worker, size_t bytes)
 /* What we parse ourselves. */
 struct request_kind {
 	const char *name; /* NULL: none of ours */
-	size_t
-	    least_arg_bytes; /* of arguments, without which it makes no sense */
+	/* Of arguments, without which it makes no sense. */
+	size_t least_arg_bytes;
+	enum io_kind io;
 };
 
 static struct request_kind
@@ -208,21 +219,21 @@ kind_of(uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_READ:
-		return (
-		    struct request_kind){ "READ", sizeof(struct fuse_read_in) };
+		return (struct request_kind){ "READ",
+			sizeof(struct fuse_read_in), IO_READ };
 	case FUSE_WRITE:
 		return (struct request_kind){ "WRITE",
-			sizeof(struct fuse_write_in) };
+			sizeof(struct fuse_write_in), IO_WRITE };
 	case FUSE_FSYNC:
-		return (struct request_kind){ "FSYNC", 0 };
+		return (struct request_kind){ "FSYNC", 0, IO_FLUSH };
 	case FUSE_FALLOCATE:
 		return (struct request_kind){ "FALLOCATE",
-			sizeof(struct fuse_fallocate_in) };
+			sizeof(struct fuse_fallocate_in), IO_ZERO };
 	case FUSE_LSEEK:
 		return (struct request_kind){ "LSEEK",
-			sizeof(struct fuse_lseek_in) };
+			sizeof(struct fuse_lseek_in), IO_OTHER };
 	default:
-		return (struct request_kind){ NULL, 0 };
+		return (struct request_kind){ NULL, 0, IO_OTHER };
 	}
 }
 
@@ -249,6 +260,17 @@ serve_in_device(struct worker *worker, struct device *device, const void *arg,
 	}
 }
 
+static void
+count(struct worker *worker, struct device *device, uint64_t begun_ns)
+{
+	const struct outcome *outcome = &worker->outcome;
+	/* ENOSYS tells the kernel not to ask again, and why it need not. */
+	bool failed = outcome->error < 0 && outcome->error != -ENOSYS;
+
+	io_stats_count(device->io_stats, worker->index, outcome->kind,
+	    outcome->bytes, failed, begun_ns);
+}
+
 void
 worker_serve(struct worker *worker, size_t bytes)
 {
@@ -256,6 +278,7 @@ worker_serve(struct worker *worker, size_t bytes)
 	struct request_kind kind;
 	struct device *device;
 	struct tree *tree;
+	uint64_t begun_ns;
 	size_t arg_bytes;
 
 	/* The kernel's word: it hands out whole messages only. */
@@ -276,12 +299,15 @@ worker_serve(struct worker *worker, size_t bytes)
 		reply_error(worker, -EINVAL);
 		return;
 	}
+	begun_ns = io_stats_clock_ns();
 	tree = worker->session->context.tree;
 	device = tree_enter(tree, worker->index, request->nodeid, kind.name);
 	if (device == NULL) {
 		reply_error(worker, -ENODEV);
 		return;
 	}
+	worker->outcome = (struct outcome){ .kind = kind.io };
 	serve_in_device(worker, device, request + 1, arg_bytes);
+	count(worker, device, begun_ns);
 	tree_leave(tree, worker->index);
 }

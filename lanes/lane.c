@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "live.h"
 
@@ -34,8 +35,18 @@ struct lane_set {
 	uint16_t stride[LANE_SET_MAX];
 	/* Written by sleepers only, away from what everybody reads. */
 	_Alignas(LANES_CACHE_LINE) _Atomic(uint64_t) nwait; /* [a] statistics */
+	_Atomic(uint64_t) wait_ns;                          /* [a] the same */
 	_Alignas(LANES_CACHE_LINE) struct lane lane[];
 };
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static unsigned
 common_divisor(unsigned a, unsigned b)
@@ -125,6 +136,12 @@ lane_set_waits(const struct lane_set *set)
 	return atomic_load(&set->nwait);
 }
 
+uint64_t
+lane_set_wait_ns(const struct lane_set *set)
+{
+	return atomic_load(&set->wait_ns);
+}
+
 /*
  * Take the lane if it is free.  A look first: a taken lane then stays in the
  * cache of its owner, as a failed exchange would not let it.
@@ -144,6 +161,7 @@ take_other(struct lane_set *set, unsigned home, struct held_stack *self,
     const char *here)
 {
 	unsigned lane = home;
+	uint64_t begun_ns;
 
 	for (unsigned i = 1; i <= LANE_NEIGHBOURS && i < set->nlane; i++) {
 		lane = (lane + set->stride[home]) % set->nlane;
@@ -155,7 +173,9 @@ take_other(struct lane_set *set, unsigned home, struct held_stack *self,
 	 * can overtake it forever: the owner wakes it (LN-3).
 	 */
 	atomic_fetch_add(&set->nwait, 1);
+	begun_ns = now_ns();
 	raw_lock_part(&set->lane[home].mutex, self, here);
+	atomic_fetch_add(&set->wait_ns, now_ns() - begun_ns);
 	return home;
 }
 

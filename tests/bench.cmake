@@ -14,6 +14,9 @@ add_executable(bench
   bench/subject_pmemblk.c)
 target_link_libraries(bench PRIVATE bttfs_flags btt PkgConfig::PMEM2
   ${CMAKE_DL_LIBS})
+# Not a test: prints what counting a request costs.
+add_executable(bench_stats bench/bench_stats.c)
+target_link_libraries(bench_stats PRIVATE bttfs_flags bttfs_devices)
 add_test(NAME bench-quick COMMAND bench --quick
   --disk ${CMAKE_CURRENT_BINARY_DIR})
 set_tests_properties(bench-quick PROPERTIES LABELS bench TIMEOUT 300

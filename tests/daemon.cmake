@@ -2,6 +2,9 @@
 bttfs_unit_test(options LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
 bttfs_unit_test(lock_watch LIBS bttfs_devices)
+bttfs_unit_test(io_stats LIBS bttfs_devices)
+target_link_options(check_io_stats PRIVATE
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 bttfs_unit_test(manager LIBS bttfs_devices)
 bttfs_unit_test(manager_many LIBS bttfs_devices)
 bttfs_unit_test(control LIBS bttfs_devices PkgConfig::JSONC)

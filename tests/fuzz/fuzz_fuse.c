@@ -319,6 +319,7 @@ new_session(void)
 	worker->iov = calloc(BTT_READ_IOV + 1, sizeof(*worker->iov));
 	FUZZ_CHECK(worker->request != NULL && worker->payload != NULL &&
 	    worker->iov != NULL);
+	FUZZ_CHECK(io_stats_new(1, &run.device.io_stats) == 0);
 }
 
 static void

@@ -247,6 +247,51 @@ START_TEST(flush__commits_a_group_with_three_syncs)
 }
 END_TEST
 
+/* What a commit is told to be: its sectors, each once, and its time. */
+START_TEST(commit_stats__count_the_sectors_of_each_commit)
+{
+	struct fixture_options options = options_of(5);
+	struct btt_commit_stats stats;
+	struct btt_worker *worker;
+	uint8_t buf[512] = { 1 };
+
+	fixture_new(&fixture, &options);
+	worker = fixture_worker(&fixture, 0);
+	for (unsigned round = 1; round <= 3; round++) {
+		for (unsigned i = 0; i < 10 * round; i++)
+			ck_assert_int_eq(
+			    btt_write(fixture.btt, worker,
+				(uint64_t)(i % 20) * 512, 512, buf),
+			    0);
+		ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	}
+	btt_get_commit_stats(fixture.btt, &stats);
+	ck_assert_uint_eq(stats.ns.n, 3);
+	ck_assert_uint_gt(stats.ns.sum, 0);
+	ck_assert_uint_eq(stats.sectors.n, 3);
+	ck_assert_uint_eq(stats.sectors.sum, 10 + 20 + 20);
+	ck_assert_uint_eq(stats.sectors.max, 20);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(commit_stats__are_empty_where_batches_commit_alone)
+{
+	struct fixture_options options = options_of(1);
+	struct btt_commit_stats stats;
+	uint8_t buf[4096] = { 1 };
+
+	fixture_new(&fixture, &options);
+	ck_assert_int_eq(btt_write(fixture.btt, fixture_worker(&fixture, 0), 0,
+			     sizeof(buf), buf),
+	    0);
+	btt_get_commit_stats(fixture.btt, &stats);
+	ck_assert_uint_eq(stats.ns.n, 0);
+	ck_assert_uint_eq(stats.sectors.n, 0);
+	fixture_free(&fixture);
+}
+END_TEST
+
 /* More sectors than free blocks: commits happen on the way. */
 START_TEST(write__of_more_than_a_group_holds_goes_on)
 {
@@ -355,6 +400,8 @@ engine_suite(void)
 	    tc, operations__at_any_offset_equal_a_shadow_copy, 0, NVARIANT);
 	tcase_add_test(tc, write__of_many_sectors_takes_three_fences);
 	tcase_add_test(tc, flush__commits_a_group_with_three_syncs);
+	tcase_add_test(tc, commit_stats__count_the_sectors_of_each_commit);
+	tcase_add_test(tc, commit_stats__are_empty_where_batches_commit_alone);
 	tcase_add_test(tc, write__of_more_than_a_group_holds_goes_on);
 	tcase_add_test(tc, read_begin__names_zeroes_and_blocks_without_a_copy);
 	tcase_add_test(tc, seek__finds_holes_where_entries_say_zero);

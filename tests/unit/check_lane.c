@@ -152,6 +152,7 @@ START_TEST(lane_span_enter__takes_home_if_free)
 		lane_span_leave(&span);
 	}
 	ck_assert_uint_eq(lane_set_waits(set), 0);
+	ck_assert_uint_eq(lane_set_wait_ns(set), 0);
 	lane_set_free(set);
 }
 END_TEST
@@ -232,6 +233,7 @@ START_TEST(lane_span_enter__sleeps_at_home)
 	ck_assert_uint_eq(waiter.span.lane[0], 1);
 	holder_end(&waiter);
 	ck_assert_uint_eq(lane_set_waits(set), 1);
+	ck_assert_uint_gt(lane_set_wait_ns(set), 0);
 	lane_set_free(set);
 }
 END_TEST

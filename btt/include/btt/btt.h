@@ -26,6 +26,7 @@
 #include <btt/check.h>
 #include <btt/error.h>
 #include <btt/format.h>
+#include <btt/histogram.h>
 #include <btt/media.h>
 
 struct btt;
@@ -43,6 +44,7 @@ int btt_worker_pool_new(unsigned nworker, struct btt_worker_pool **ret_pool)
     BTT_MUST_CHECK;
 /* All devices that were opened with it must be closed.  NULL is fine. */
 void btt_worker_pool_free(struct btt_worker_pool *pool);
+unsigned btt_worker_pool_count(const struct btt_worker_pool *pool);
 struct btt_worker *
 btt_worker_pool_get(struct btt_worker_pool *pool, unsigned index);
 
@@ -206,8 +208,18 @@ struct btt_stats {
 	uint64_t nbatch; /* sets of three of them */
 	uint64_t nsector_written;
 	uint64_t nlane_wait;   /* a writer slept for a lane */
+	uint64_t lane_wait_ns; /* all of them together */
 	uint64_t nreader_wait; /* a writer waited for a reader of its block */
+	uint64_t reader_wait_ns;
 };
 void btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats);
+
+/* Commits of many requests at once; empty where each is committed alone. */
+struct btt_commit_stats {
+	struct btt_histogram ns;      /* how long they took */
+	struct btt_histogram sectors; /* that they made durable; 0: a sync */
+};
+void
+btt_get_commit_stats(const struct btt *btt, struct btt_commit_stats *ret_stats);
 
 #endif

@@ -55,6 +55,8 @@ unsigned lane_set_count(const struct lane_set *set);
 const void *lane_set_object(const struct lane_set *set);
 /* How often a caller found home and neighbours taken and slept. */
 uint64_t lane_set_waits(const struct lane_set *set);
+/* For how long, all of them together. */
+uint64_t lane_set_wait_ns(const struct lane_set *set);
 
 #define lane_span_enter(set, home, span) \
 	lane_span_enter_at((set), (home), (span), SYNC_HERE)
