@@ -7,6 +7,7 @@ bttfs_unit_test(watch)
 bttfs_unit_test(points)
 bttfs_unit_test(lane)
 bttfs_unit_test(lane_owner)
+bttfs_unit_test(lane_misuse)
 bttfs_unit_test(stripe)
 # These look beneath the public header, at the held stack itself.
 foreach(program check_held check_graph check_idle check_points check_watch)
