@@ -275,6 +275,19 @@ START_TEST(pair__gets_what_is_left)
 END_TEST
 
 /*
+ * Sorting no claims at all was undefined: of no pair and no entry there is a
+ * block that two could want.
+ */
+START_TEST(regress__a_log_without_a_claim_is_made_anew)
+{
+	memset(fake->bytes + log_off(0), 0, 256 * 64);
+	assert_repair(&repair_all, "log-layout", 0);
+	assert_fresh(0, NSECTOR);
+	assert_fresh(255, NSECTOR + 255);
+}
+END_TEST
+
+/*
  * A damaged pair names a block that a sector has: it is not to be believed
  * more than the sector is.
  */
@@ -577,6 +590,7 @@ repair_suite(void)
 	tcase_add_test(tc, block__is_taken_from_a_pair_that_was_used);
 	tcase_add_test(tc, pair__gets_the_block_that_its_entries_name);
 	tcase_add_test(tc, pair__gets_what_is_left);
+	tcase_add_test(tc, regress__a_log_without_a_claim_is_made_anew);
 	tcase_add_test(tc, pair__does_not_get_what_others_have);
 	tcase_add_test(tc, rewrite_log__makes_every_pair_a_fresh_one);
 	tcase_add_test(tc, rewrite_log__is_valid_at_every_point);
