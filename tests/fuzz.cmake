@@ -75,6 +75,7 @@ bttfs_fuzz_target(label fuzz/fuzz_label.c support/hostile.c LIBS fuzz_image)
 bttfs_fuzz_target(open fuzz/fuzz_open.c CORPUS image LIBS fuzz_image)
 bttfs_fuzz_target(check fuzz/fuzz_check.c CORPUS image LIBS fuzz_image)
 bttfs_fuzz_target(inspect fuzz/fuzz_inspect.c CORPUS image LIBS fuzz_image)
+bttfs_fuzz_target(repair fuzz/fuzz_repair.c CORPUS image LIBS fuzz_image)
 
 # A device in use.
 bttfs_fuzz_target(ops fuzz/fuzz_ops.c support/hostile.c LIBS fuzz_image)

@@ -317,7 +317,11 @@ do_op(const struct op *op)
 		seek(op);
 		break;
 	case 6:
-		/* The next operation but value - 1 on the medium fails. */
+		/*
+		 * The next operation but value - 1 on the medium fails, and so
+		 * do all that follow if much is odd.
+		 */
+		run.medium->fail_on = (op->much[0] & 1) != 0;
 		run.medium->fail_op =
 		    op->value == 0 ? 0 : run.medium->nop + op->value;
 		break;

@@ -37,7 +37,9 @@ begin(struct media *media, uint64_t off, size_t len)
 	    (unsigned long long)off, (unsigned long long)media->size);
 	if (media_failed(media) < 0)
 		return media_failed(media);
-	if (++medium->nop != medium->fail_op)
+	medium->nop++;
+	if (medium->fail_op == 0 || medium->nop < medium->fail_op ||
+	    (medium->nop > medium->fail_op && !medium->fail_on))
 		return 0;
 	if (len == 0)
 		atomic_store(&media->failed, -EIO);

@@ -40,6 +40,7 @@ struct medium {
 	uint64_t nstore;  /* changes so far */
 	uint64_t nop;     /* changes, flushes and fences so far */
 	uint64_t fail_op; /* the one that fails, counted from 1; 0: none */
+	bool fail_on;     /* and so do all that follow */
 	medium_watch_fn *watch; /* may be NULL */
 	void *watch_arg;
 };

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_repair -- the repair of whole images.
+ *
+ * Claims: a plan changes nothing; carried out without a refusal and with
+ * nothing withheld it leaves nothing for check to find and nothing for a second
+ * plan to do, an image that opens, and one owner for every block; no sector
+ * that could be read before reads otherwise afterwards, but as an error where
+ * the plan says that data is lost; cut short at any operation on the medium and
+ * planned anew, it comes to the same end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <btt/btt.h>
+#include <btt/repair.h>
+
+#include "medium.h"
+#include "oracle.h"
+#include "target.h"
+
+#define SECTOR_COUNT_MAX (PACKED_IMAGE_MAX / 512)
+
+struct contents {
+	bool is_open;
+	uint64_t nsector;
+	uint32_t sector_bytes;
+	int r[SECTOR_COUNT_MAX];
+	uint8_t bytes[PACKED_IMAGE_MAX];
+};
+
+static struct {
+	size_t size;
+	uint64_t dice;
+	struct btt_repair_options options;
+	struct btt_worker_pool *pool;
+	struct btt_worker *worker;
+	struct contents before, after;
+} run;
+
+static uint32_t
+dice(uint32_t sides)
+{
+	run.dice = run.dice * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(run.dice >> 33) % sides;
+}
+
+static uint8_t *
+copy_of(const uint8_t *image)
+{
+	void *copy = NULL;
+
+	FUZZ_CHECK(posix_memalign(&copy, BTT_ALIGN, run.size) == 0);
+	memcpy(copy, image, run.size);
+	return copy;
+}
+
+/* The medium around bytes that stay the caller's. */
+static struct medium *
+wrap(uint8_t *image)
+{
+	return medium_new(image, run.size, MEDIA_CACHE_LINE);
+}
+
+static void
+unwrap(struct medium *medium)
+{
+	(void)medium_keep(medium);
+	media_close(&medium->media);
+}
+
+/* What a reader sees; nothing where it does not open. */
+static void
+read_contents(uint8_t *image, struct contents *ret)
+{
+	const struct btt_open_options options = { .read_only = true };
+	struct medium *medium = wrap(image);
+	struct btt_geometry_info geometry;
+	struct btt *btt;
+
+	medium->forbidden = medium->media.read_only = true;
+	ret->is_open =
+	    btt_open(&medium->media, run.pool, &options, &btt, NULL) == 0;
+	if (!ret->is_open) {
+		unwrap(medium);
+		return;
+	}
+	btt_get_geometry(btt, &geometry);
+	ret->nsector = geometry.nsector;
+	ret->sector_bytes = geometry.sector_bytes;
+	for (uint64_t i = 0; i < geometry.nsector; i++)
+		ret->r[i] = btt_read(btt, run.worker, i * geometry.sector_bytes,
+		    geometry.sector_bytes,
+		    ret->bytes + i * geometry.sector_bytes);
+	(void)medium_keep(medium);
+	FUZZ_CHECK(btt_close(btt) == 0);
+}
+
+static uint64_t
+damage_of(uint8_t *image)
+{
+	const struct btt_check_options options = { 0 };
+	struct medium *medium = wrap(image);
+	struct btt_check_result result = { 0 };
+
+	medium->forbidden = true;
+	FUZZ_CHECK(btt_check(&medium->media, &options, &result, NULL) == 0);
+	unwrap(medium);
+	return result.ndamage;
+}
+
+static void
+expect_texts(
+    const struct btt_repair *plan, const struct btt_repair_summary *summary)
+{
+	struct btt_repair_refusal refusal;
+	struct btt_repair_change change;
+	uint32_t nwithheld = 0;
+	uint32_t nloss = 0;
+
+	for (uint32_t i = 0; i < summary->nchange; i++) {
+		btt_repair_get_change(plan, i, &change);
+		FUZZ_CHECK(change.name[0] != '\0' && change.text[0] != '\0');
+		FUZZ_CHECK(change.off < run.size);
+		nwithheld += change.is_withheld;
+		nloss += change.loses_data;
+	}
+	FUZZ_CHECK(nwithheld == summary->nwithheld);
+	FUZZ_CHECK(nloss == summary->nloss);
+	FUZZ_CHECK(!run.options.allow_data_loss || nwithheld == 0);
+	for (uint32_t i = 0; i < summary->nrefusal; i++) {
+		btt_repair_get_refusal(plan, i, &refusal);
+		FUZZ_CHECK(refusal.text[0] != '\0');
+	}
+}
+
+/*
+ * Plan and carry out; the operations on the medium from fail_op on fail, if
+ * that is not 0.  Returns what the first of the two returns that fails.
+ */
+static int
+repair(uint8_t *image, uint64_t fail_op, struct btt_repair_summary *ret_summary,
+    uint64_t *ret_nop)
+{
+	struct medium *medium = wrap(image);
+	struct btt_error error = { "" };
+	struct btt_repair *plan;
+	int r;
+
+	medium->forbidden = true;
+	r = btt_repair_plan(&medium->media, &run.options, &plan, &error);
+	medium->forbidden = false;
+	if (r == 0) {
+		btt_repair_get_summary(plan, ret_summary);
+		expect_texts(plan, ret_summary);
+		medium->fail_op = fail_op;
+		medium->fail_on = true;
+		r = btt_repair_apply(plan, &medium->media, &error);
+		btt_repair_free(plan);
+	}
+	FUZZ_CHECK(r == 0 || error.text[0] != '\0');
+	*ret_nop = medium->nop;
+	unwrap(medium);
+	return r;
+}
+
+static void
+expect_same_sectors(const struct btt_repair_summary *summary)
+{
+	uint32_t nlost = 0;
+
+	if (!run.before.is_open)
+		return;
+	FUZZ_CHECK(run.after.is_open);
+	FUZZ_CHECK(run.after.nsector == run.before.nsector);
+	for (uint64_t i = 0; i < run.before.nsector; i++) {
+		uint64_t at = i * run.before.sector_bytes;
+
+		if (run.after.r[i] < 0) {
+			nlost += run.before.r[i] == 0;
+			continue;
+		}
+		FUZZ_CHECK_MSG(run.before.r[i] == 0,
+		    "sector %llu could not be read, now it can",
+		    (unsigned long long)i);
+		FUZZ_CHECK_MSG(
+		    memcmp(run.before.bytes + at, run.after.bytes + at,
+			run.before.sector_bytes) == 0,
+		    "sector %llu reads otherwise", (unsigned long long)i);
+	}
+	FUZZ_CHECK(nlost <= summary->nloss - summary->nwithheld);
+}
+
+/* All of it was done: is all well? */
+static void
+expect_whole(uint8_t *image)
+{
+	static struct oracle oracle;
+	struct btt_repair_summary summary;
+	struct btt_probe probe;
+	struct medium *medium;
+	uint64_t nop;
+
+	FUZZ_CHECK(run.after.is_open);
+	medium = wrap(image);
+	FUZZ_CHECK(btt_probe(&medium->media, &probe, NULL) == 0);
+	for (uint32_t i = 0; i < probe.narena; i++) {
+		oracle_look(image, &probe.arena[i], &oracle);
+		FUZZ_CHECK(oracle_is_sound(&oracle));
+	}
+	btt_probe_fini(&probe);
+	unwrap(medium);
+	FUZZ_CHECK(repair(image, 0, &summary, &nop) == 0);
+	FUZZ_CHECK(summary.nchange == 0 && summary.nwrite == 0);
+}
+
+/* Is that byte in the log of one of the arenas? */
+static bool
+is_log(const struct btt_probe *probe, size_t at)
+{
+	for (uint32_t i = 0; i < probe->narena; i++) {
+		const struct btt_arena_place *place = &probe->arena[i];
+		uint64_t log = place->off + place->info.logoff;
+
+		if (at >= log && at - log < 64ull * place->info.nfree)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The same bytes, but for the logs: of these the same free blocks.  A pair that
+ * says nothing else may name any sector.
+ */
+static void
+expect_same_end(uint8_t *found, const uint8_t *wanted)
+{
+	static struct oracle ours, theirs;
+	struct btt_probe probe = { 0 };
+	struct medium *medium = wrap(found);
+
+	if (btt_probe(&medium->media, &probe, NULL) < 0)
+		memset(&probe, 0, sizeof(probe));
+	unwrap(medium);
+	for (size_t i = 0; i < run.size; i++)
+		FUZZ_CHECK_MSG(found[i] == wanted[i] || is_log(&probe, i),
+		    "cut short and begun again it leaves %#x at %zu, not %#x",
+		    found[i], i, wanted[i]);
+	for (uint32_t i = 0; i < probe.narena; i++) {
+		uint32_t nfree = probe.arena[i].info.nfree;
+
+		oracle_look(found, &probe.arena[i], &ours);
+		oracle_look(wanted, &probe.arena[i], &theirs);
+		FUZZ_CHECK((ours.refused == NULL) == (theirs.refused == NULL));
+		FUZZ_CHECK(ours.refused != NULL ||
+		    memcmp(ours.after.free, theirs.after.free,
+			nfree * sizeof(ours.after.free[0])) == 0);
+	}
+	btt_probe_fini(&probe);
+}
+
+static void
+repair_interrupted(const uint8_t *image, const uint8_t *whole, uint64_t nop)
+{
+	struct btt_repair_summary summary;
+	uint8_t *copy = copy_of(image);
+	uint64_t ignored;
+
+	if (nop > 0) {
+		(void)repair(copy, 1 + dice((uint32_t)nop), &summary, &ignored);
+		FUZZ_CHECK(repair(copy, 0, &summary, &ignored) == 0);
+		expect_same_end(copy, whole);
+	}
+	free(copy);
+}
+
+static void
+try_repair(uint8_t *image)
+{
+	struct btt_repair_summary summary;
+	uint8_t *whole = copy_of(image);
+	uint64_t nop;
+
+	read_contents(image, &run.before);
+	if (repair(whole, 0, &summary, &nop) == 0) {
+		read_contents(whole, &run.after);
+		expect_same_sectors(&summary);
+		if (summary.nrefusal == 0 && summary.nwithheld == 0) {
+			FUZZ_CHECK(damage_of(whole) == 0);
+			expect_whole(whole);
+		}
+		repair_interrupted(image, whole, nop);
+	}
+	free(whole);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *image;
+
+	if (run.pool == NULL) {
+		FUZZ_CHECK(btt_worker_pool_new(1, &run.pool) == 0);
+		run.worker = btt_worker_pool_get(run.pool, 0);
+	}
+	if ((image = packed_open(data, size, &run.size)) == NULL)
+		return 0;
+	run.dice = size;
+	for (size_t i = 0; i < size; i++)
+		run.dice = (run.dice ^ data[i]) * 1099511628211u;
+	run.options = (struct btt_repair_options){
+		.allow_data_loss = dice(3) > 0,
+		.rewrite_log = dice(4) == 0,
+		.clear_error_flag = dice(3) > 0,
+		.nthread = 1,
+	};
+	try_repair(image);
+	free(image);
+	return 0;
+}
