@@ -92,6 +92,11 @@ foreach(name label ops fuse)
   target_include_directories(fuzz_${name} PRIVATE ${CMAKE_CURRENT_LIST_DIR})
 endforeach()
 
+# What clients say.
+bttfs_fuzz_target(control fuzz/fuzz_control.c fuzz/medium.c
+  LIBS bttfs_devices PkgConfig::JSONC)
+target_link_options(fuzz_control PRIVATE -Wl,--wrap=manager_attach)
+
 # What people type.
 bttfs_fuzz_target(text fuzz/fuzz_text.c fuzz/medium.c LIBS bttfs_daemon_core)
 bttfs_fuzz_target(options fuzz/fuzz_options.c fuzz/medium.c fuzz/words.c
