@@ -10,8 +10,12 @@
 #
 #	.\" example not run: REASON
 #
-# /srv is an empty directory for each page, /dev/sdb1 a loop device, and the programs are
-# those that were built.
+# and one that is the content of a file which later ones use:
+#
+#	.\" example file: NAME
+#
+# /srv is an empty directory for each page, /dev/sdb1 a loop device, and the
+# programs and the library are those that were built.
 
 time_limit=250
 . "$(dirname "$0")/functions.sh"
@@ -25,14 +29,19 @@ examples() {
 	/^\.Sh / { in_examples = $2 == "EXAMPLES" }
 	/^\.\\" example not run: ./ { excused = 1; next }
 	/^\.\\" example$/ { marked = 1; next }
+	/^\.\\" example file: / { marked = 1; given = $4; next }
 	/^\.(Bd|Dl) / {
 		if (in_examples && !marked && !excused) {
 			print FILENAME ":" FNR ": not marked" >"/dev/stderr"
 			bad = 1
 		}
 		if (marked) {
-			file = sprintf("%03d.sh", ++n)
-			print "# " FILENAME ":" FNR >file
+			file = given
+			if (given == "") {
+				file = sprintf("%03d.sh", ++n)
+				print "# " FILENAME ":" FNR >file
+			}
+			given = ""
 			open = /^\.Bd /
 			if (!open)
 				print substr($0, 5) >file
@@ -85,4 +94,17 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/loop-control ]; then
 fi
 run_examples bttctl.8
 run_examples btt.5
+
+# The library as it would be installed.
+build=$(dirname "$BTTFS_BIN")
+if [ -e "$build/cmake_install.cmake" ] && command -v cc pkg-config \
+    cmake >/dev/null; then
+	DESTDIR=$work/root cmake --install "$build" --component development \
+	    >"$work/install.out" || die "cmake --install failed"
+	PKG_CONFIG_PATH=$(dirname "$(find "$work/root" -name libbtt.pc)")
+	export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR=$work/root
+	run_examples libbtt.3
+else
+	note "libbtt.3: needs cc, pkg-config, cmake and a build directory"
+fi
 finish

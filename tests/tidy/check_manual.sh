@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The manuals, as mandoc -Tlint sees them.
+# The manuals, as mandoc -Tlint sees them, and whether libbtt(3) has the
+# public headers and what <btt/btt.h> declares.
 #
 # usage: check_manual.sh [FILE...]	by default all of the tree
 #
@@ -16,6 +17,30 @@ fi
 if [ $# -eq 0 ]; then
 	cd "$(dirname "$0")/../.." || exit 2
 	set -- man/*.[1-9]
+	{
+		for header in btt/include/btt/*.h; do
+			grep -q "^\.It In btt/${header##*/}" man/libbtt.3 ||
+				echo "man/libbtt.3: lacks the header $header"
+		done
+		# What is called there, but not in comments.
+		awk '
+		{ gsub(/\/\*.*\*\//, "") }
+		/\/\*/ { comment = 1 }
+		!comment && !/typedef/ { print }
+		/\*\// { comment = 0 }' btt/include/btt/btt.h |
+			grep -oE '\<btt_[a-z0-9_]+\(' | tr -d '(' | sort -u |
+			while read -r function; do
+				grep -q "^\.Fn $function\>" man/libbtt.3 ||
+					echo "man/libbtt.3: lacks $function"
+			done
+		# And nothing that is gone.
+		sed -n 's/^\.Fn \([a-z0-9_]*\).*/\1/p' man/libbtt.3 | sort -u |
+			while read -r function; do
+				grep -q "\<$function(" btt/include/btt/*.h ||
+					echo "man/libbtt.3: no header has" \
+						"$function"
+			done
+	} | grep . && exit 1
 fi
 [ -r "$1" ] || { echo "$1: no manuals here" >&2; exit 2; }
 
