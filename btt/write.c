@@ -194,6 +194,7 @@ clear_bad_blocks(const struct batch *batch, bool later)
 	return r;
 }
 
+/* One that has joined a group needs no fences, and is committed with that. */
 static void
 count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
 {
@@ -204,7 +205,8 @@ count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
 	    atomic_load_explicit(&stats->nfence, memory_order_relaxed) + nfence,
 	    memory_order_relaxed);
 	atomic_store_explicit(&stats->nbatch,
-	    atomic_load_explicit(&stats->nbatch, memory_order_relaxed) + 1,
+	    atomic_load_explicit(&stats->nbatch, memory_order_relaxed) +
+		(nfence > 0),
 	    memory_order_relaxed);
 	atomic_store_explicit(&stats->nsector_written,
 	    atomic_load_explicit(

@@ -20,6 +20,7 @@ set(BTTCTL_SOURCES
   ctl_option.c
   ctl_output.c
   ctl_read_infoblock.c
+  ctl_stats.c
   ctl_write_infoblock.c
   infoblock.c
   infoblock_file.c
@@ -31,7 +32,8 @@ set(BTTCTL_SOURCES
   map_run.c
   occupant.c
   progress.c
-  remote.c)
+  remote.c
+  stats_text.c)
 
 add_executable(bttctl ${BTTCTL_SOURCES})
 target_link_libraries(bttctl PRIVATE

@@ -186,27 +186,6 @@ control_device_json(struct jsonb *jsonb, struct device *device,
 }
 
 struct json_object *
-control_stats_json(struct jsonb *jsonb, struct device *device)
-{
-	struct json_object *object;
-	struct btt_stats stats;
-
-	if (!device_pin(device))
-		return NULL;
-	btt_get_stats(device->btt, &stats);
-	device_unpin(device);
-	object = jsonb_object(jsonb);
-	jsonb_add_text(jsonb, object, "dev", device->name);
-	jsonb_add_number(
-	    jsonb, object, "sectors_written", stats.nsector_written);
-	jsonb_add_number(jsonb, object, "commits", stats.nbatch);
-	jsonb_add_number(jsonb, object, "fences", stats.nfence);
-	jsonb_add_number(jsonb, object, "lane_waits", stats.nlane_wait);
-	jsonb_add_number(jsonb, object, "reader_waits", stats.nreader_wait);
-	return object;
-}
-
-struct json_object *
 control_job_json(struct jsonb *jsonb, const struct job_info *info)
 {
 	struct json_object *object;

@@ -21,9 +21,12 @@ enum {
 struct json_object *control_device_json(struct jsonb *jsonb,
     struct device *device, const char *mountpoint, unsigned flags);
 
-/* Counters of a device; NULL and no failure if it is not shown. */
+/*
+ * Counters of a device; NULL and no failure if it is not shown.  With buckets:
+ * the histograms too.  See control_stats.c.
+ */
 struct json_object *
-control_stats_json(struct jsonb *jsonb, struct device *device);
+control_stats_json(struct jsonb *jsonb, struct device *device, bool buckets);
 
 struct json_object *
 control_job_json(struct jsonb *jsonb, const struct job_info *info);

@@ -175,12 +175,12 @@ do_list(const struct request *request, struct failure *failure)
 }
 
 static void
-append_stats(
-    struct jsonb *jsonb, struct json_object *array, struct device *device)
+append_stats(struct jsonb *jsonb, struct json_object *array,
+    struct device *device, bool buckets)
 {
 	struct json_object *stats;
 
-	stats = control_stats_json(jsonb, device);
+	stats = control_stats_json(jsonb, device, buckets);
 	if (stats != NULL)
 		jsonb_append(jsonb, array, stats);
 }
@@ -192,20 +192,22 @@ do_stats(const struct request *request, struct failure *failure)
 	struct json_object *result;
 	struct jsonb jsonb = { false };
 	struct device *device;
+	bool buckets = false;
 	size_t i;
 
-	if (named_device(request, &device, failure) < 0)
+	if (request_bool(request, "buckets", &buckets, failure) < 0 ||
+	    named_device(request, &device, failure) < 0)
 		return failure->r;
 	result = jsonb_array(&jsonb);
 	if (device != NULL) {
-		append_stats(&jsonb, result, device);
+		append_stats(&jsonb, result, device, buckets);
 		device_unref(device);
 	} else if (registry_list(request->control->manager->registry, &list) <
 	    0) {
 		jsonb.failed = true;
 	} else {
 		for (i = 0; i < list.ndevice; i++)
-			append_stats(&jsonb, result, list.devices[i]);
+			append_stats(&jsonb, result, list.devices[i], buckets);
 		registry_list_fini(&list);
 	}
 	client_answer(request->client, request->id, &jsonb, result);
@@ -430,7 +432,7 @@ static const struct verb {
 } verbs[] = {
 	{ "version", false, do_version, { NULL } },
 	{ "list", false, do_list, { "name", "arenas", "media_errors", NULL } },
-	{ "stats", false, do_stats, { "name", NULL } },
+	{ "stats", false, do_stats, { "buckets", "name", NULL } },
 	{ "jobs", false, do_jobs, { NULL } },
 	{ "settle", false, do_settle, { "timeout_ms", NULL } },
 	{ "monitor", false, do_monitor, { NULL } },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ctl_list -- devices and their counters, and jobs, as a running daemon tells
- * them.  None of it waits for a device.
+ * ctl_list -- devices and jobs, as a running daemon tells them.  None of it
+ * waits for a device.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -317,18 +317,6 @@ static const struct ctl_option plain_table[] = {
 };
 
 static void
-print_stats(struct json_object *stats)
-{
-	printf("%s\n", ctl_get_text(stats, "dev"));
-	json_object_object_foreach(stats, key, value)
-	{
-		if (strcmp(key, "dev") != 0)
-			printf("    %-18s %s\n", key,
-			    json_object_get_string(value));
-	}
-}
-
-static void
 print_job(struct json_object *job)
 {
 	struct json_object *progress;
@@ -375,29 +363,6 @@ show(const struct ctl_online *options, const char *verb,
 	json_object_put(result);
 	return 0;
 }
-
-static int
-run_stats(const void *arg, char *const operands[])
-{
-	struct json_object *args = NULL;
-
-	if (operands[0] != NULL) {
-		args = ctl_new_object();
-		ctl_add_text(args, "name", operands[0]);
-	}
-	return show(arg, "stats", args, print_stats);
-}
-
-const struct ctl_command ctl_stats = {
-	.name = "stats",
-	.operands = "[NAME]",
-	.summary = "Show what the devices of a running daemon have counted",
-	.options = plain_table,
-	.options_bytes = sizeof(struct ctl_online),
-	.min_operands = 0,
-	.max_operands = 1,
-	.run = run_stats,
-};
 
 static int
 run_jobs(const void *arg, char *const operands[])

@@ -215,6 +215,7 @@ START_TEST(write__of_many_sectors_takes_three_fences)
 	    0);
 	btt_get_stats(fixture.btt, &after);
 	ck_assert_uint_eq(after.nfence - before.nfence, 3);
+	ck_assert_uint_eq(after.nbatch - before.nbatch, 1);
 	ck_assert_uint_eq(after.nsector_written - before.nsector_written, 32);
 	free(buf);
 	fixture_free(&fixture);
@@ -239,6 +240,7 @@ START_TEST(flush__commits_a_group_with_three_syncs)
 	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
 	btt_get_stats(fixture.btt, &after);
 	ck_assert_uint_eq(after.nfence - before.nfence, 3);
+	ck_assert_uint_eq(after.nbatch - before.nbatch, 1);
 	/* Nothing new: nothing to sync. */
 	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
 	btt_get_stats(fixture.btt, &before);

@@ -205,7 +205,7 @@ int btt_seek_hole(struct btt *btt, struct btt_worker *worker, uint64_t off,
 /* Counters since open; cheap to read, never reset, not a snapshot. */
 struct btt_stats {
 	uint64_t nfence; /* fences or syncs for writes and flushes */
-	uint64_t nbatch; /* sets of three of them */
+	uint64_t nbatch; /* commits: sets of three of them */
 	uint64_t nsector_written;
 	uint64_t nlane_wait;   /* a writer slept for a lane */
 	uint64_t lane_wait_ns; /* all of them together */
