@@ -350,6 +350,16 @@ btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats)
 	*ret_stats = sum;
 }
 
+bool
+btt_has_lock(const struct btt *btt, const void *lock)
+{
+	for (uint32_t i = 0; i < btt->narena; i++)
+		if (lock == &btt->arena[i].error_lock)
+			return true;
+	return lock == lane_set_object(btt->lanes) ||
+	    media_has_lock(btt->media, lock);
+}
+
 void
 btt_get_commit_stats(const struct btt *btt, struct btt_commit_stats *ret_stats)
 {

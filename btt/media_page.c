@@ -265,6 +265,12 @@ page_close(struct media *media)
 	free(page);
 }
 
+static bool
+page_has_lock(const struct media *media, const void *lock)
+{
+	return lock == &((const struct media_page *)media)->sync_lock;
+}
+
 const struct media_ops media_page_ops = {
 	.copy = page_copy,
 	.zero = page_zero,
@@ -272,6 +278,7 @@ const struct media_ops media_page_ops = {
 	.store32 = page_store32,
 	.flush = page_flush,
 	.fence = page_fence,
+	.has_lock = page_has_lock,
 	.close = page_close,
 };
 

@@ -51,7 +51,10 @@ struct lock_watch {
 	struct slot slot[NSLOT];
 	struct mutex lock; /* leaf */
 	struct cond changed;
-	bool stop; /* [L] */
+	bool stop;               /* [L] */
+	sync_stall_fn *listener; /* [L] NULL: none */
+	void *listener_arg;      /* [L] */
+	bool telling;            /* [L] the listener is being called */
 };
 
 /* A line of the log for each of the report's. */
@@ -127,15 +130,47 @@ say_kept(struct lock_watch *watch, uint64_t now)
 }
 
 static void
+tell_listener(struct lock_watch *watch, const struct sync_stall *stall)
+{
+	sync_stall_fn *fn;
+	void *arg;
+
+	mutex_lock(&watch->lock);
+	fn = watch->listener;
+	arg = watch->listener_arg;
+	watch->telling = fn != NULL;
+	mutex_unlock(&watch->lock);
+	if (fn == NULL)
+		return;
+	fn(arg, stall);
+	mutex_lock(&watch->lock);
+	watch->telling = false;
+	cond_broadcast(&watch->changed);
+	mutex_unlock(&watch->lock);
+}
+
+void
+lock_watch_listen(struct lock_watch *watch, sync_stall_fn *fn, void *arg)
+{
+	mutex_lock(&watch->lock);
+	while (watch->telling)
+		cond_wait(&watch->changed, &watch->lock);
+	watch->listener = fn;
+	watch->listener_arg = arg;
+	mutex_unlock(&watch->lock);
+}
+
+static void
 say_stall(void *arg, const struct sync_stall *stall)
 {
-	const struct lock_watch *watch = arg;
+	struct lock_watch *watch = arg;
 
 	log_say(watch->log, LOG_WARNING,
 	    "lane-stall: '%s' %u is held by thread %d for %" PRIu64 ".%" PRIu64
 	    " s, taken at %s",
 	    stall->class->name, stall->index, (int)stall->owner,
 	    stall->held_ms / 1000, stall->held_ms % 1000 / 100, stall->place);
+	tell_listener(watch, stall);
 }
 
 static uint64_t

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <btt/error.h>
+#include <lanes/watch.h>
 
 #include "log.h"
 
@@ -29,6 +30,11 @@ struct lock_watch;
  */
 int lock_watch_start(const struct log *log, uint64_t stall_ms,
     struct lock_watch **ret_watch) BTT_MUST_CHECK;
+/*
+ * Who else hears of locks that are held for long, in the watch's thread; NULL
+ * ends it, and nobody is being told any more on return.
+ */
+void lock_watch_listen(struct lock_watch *watch, sync_stall_fn *fn, void *arg);
 /* After the threads that are watched have ended.  NULL is fine. */
 void lock_watch_stop(struct lock_watch *watch);
 

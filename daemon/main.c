@@ -36,6 +36,7 @@
 #include "process.h"
 #include "session.h"
 #include "size.h"
+#include "stall.h"
 #include "system_error.h"
 
 /* For workers to finish what they do. */
@@ -195,6 +196,7 @@ open_devices(struct daemon *daemon)
 	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
 	if (r < 0)
 		return fail(daemon, "starting", r, NULL);
+	lock_watch_listen(daemon->lock_watch, stall_tell, daemon->manager);
 	/* By the socket there may come devices that need it. */
 	if (daemon->options->control.path != NULL)
 		tree_keep_fsync(daemon->manager->tree);
@@ -447,6 +449,8 @@ shut_down(struct daemon *daemon)
 		leave_at_once(daemon);
 	/* Who waits for a device to go hears that it has. */
 	control_stop(daemon->control);
+	if (daemon->lock_watch != NULL)
+		lock_watch_listen(daemon->lock_watch, NULL, NULL);
 	manager_free(daemon->manager);
 	lock_watch_stop(daemon->lock_watch);
 	return r < 0 ? r : r2;

@@ -7,4 +7,7 @@ target_link_options(check_io_stats PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 bttfs_unit_test(manager LIBS bttfs_devices)
 bttfs_unit_test(manager_many LIBS bttfs_devices)
+bttfs_unit_test(manager_locks LIBS bttfs_devices)
+target_include_directories(check_manager_locks PRIVATE
+  ${PROJECT_SOURCE_DIR}/btt)
 bttfs_unit_test(control LIBS bttfs_devices PkgConfig::JSONC)

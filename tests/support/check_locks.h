@@ -31,6 +31,16 @@ caught_add(void *arg, const char *report)
 	snprintf(caught->last, sizeof(caught->last), "%s", report);
 }
 
+/* The same, but of several the first is kept: the others follow from it. */
+static inline void
+caught_first(void *arg, const char *report)
+{
+	struct caught *caught = arg;
+
+	if (caught->count++ == 0)
+		snprintf(caught->last, sizeof(caught->last), "%s", report);
+}
+
 /* From now on violations of the calling thread go there. */
 static inline void
 caught_start(struct caught *caught)

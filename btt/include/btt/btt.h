@@ -214,6 +214,12 @@ struct btt_stats {
 };
 void btt_get_stats(const struct btt *btt, struct btt_stats *ret_stats);
 
+/*
+ * Is a lock that lanes/watch.h tells of one of this device: its lanes, its
+ * medium's, an arena's?
+ */
+bool btt_has_lock(const struct btt *btt, const void *lock);
+
 /* Commits of many requests at once; empty where each is committed alone. */
 struct btt_commit_stats {
 	struct btt_histogram ns;      /* how long they took */

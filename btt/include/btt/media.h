@@ -65,6 +65,8 @@ struct media_ops {
 	int (*fence)(struct media *media);
 	/* Make known bad units of a range writable; NULL: writing does it. */
 	int (*clear_bad)(struct media *media, uint64_t off, size_t len);
+	/* See media_has_lock; NULL: it has none. */
+	bool (*has_lock)(const struct media *media, const void *lock);
 	void (*close)(struct media *media);
 };
 
@@ -262,6 +264,14 @@ static inline int
 media_flush(struct media *media, uint64_t off, size_t len)
 {
 	return media->ops->flush(media, off, len);
+}
+
+/* Is that a lock of this medium?  For telling whose lock is held for long. */
+static inline bool
+media_has_lock(const struct media *media, const void *lock)
+{
+	return media->ops->has_lock != NULL &&
+	    media->ops->has_lock(media, lock);
 }
 
 static inline int
