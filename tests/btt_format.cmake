@@ -11,6 +11,7 @@ bttfs_unit_test(namespace LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
 bttfs_unit_test(repair LIBS btt lanes)
+bttfs_unit_test(undo LIBS btt lanes)
 # Random damage: some of it always, much of it where there is time.
 bttfs_unit_test(repair_random LIBS btt lanes)
 set_tests_properties(repair_random PROPERTIES TIMEOUT 300)
@@ -30,6 +31,6 @@ bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map repair repair_random inspect pmempool fixtures foreign)
+    check check_map repair repair_random undo inspect pmempool fixtures foreign)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

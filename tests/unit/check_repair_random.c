@@ -12,7 +12,8 @@
  *  - Each block has one owner, by a count of its own.
  *  - The second repair has nothing to do.
  *  - Cut short at any operation, or with any subset of what was not fenced yet
- *    on the medium, a second repair makes the same bytes of it.
+ *    on the medium, a second repair makes the same bytes of it; and undoing it,
+ *    those that were there before.
  *
  * BTTFS_REPAIR_SEEDS is how many seeds there are, BTTFS_REPAIR_POINTS at how
  * many points each of them is cut short.  A failure names its seed;
@@ -21,6 +22,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <btt/undo.h>
 
 #include "support/check_main.h"
 #include "support/repair_fixture.h"
@@ -31,6 +36,7 @@ static unsigned npoint = 60;
 static unsigned first_seed = 1;
 
 static struct world world;
+static struct btt_undo *undo; /* of the repair that is cut short */
 
 /* Options that a seed repairs with when loss is allowed. */
 static struct btt_repair_options
@@ -86,6 +92,36 @@ mend(uint64_t seed)
 	assert_done("all");
 }
 
+/* Save what the repair will overwrite, to a file and back. */
+static void
+save_undo(const struct btt_repair_options *options)
+{
+	struct btt_repair *plan = plan_of(&world.fake->media, options);
+	int fd = memfd_create("undo", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(btt_undo_write(plan, &world.fake->media, fd, NULL), 0);
+	ck_assert_int_eq(btt_undo_read(fd, &undo, NULL), 0);
+	(void)close(fd);
+	btt_repair_free(plan);
+}
+
+/* It brings the damage back, from wherever the repair has come. */
+static void
+assert_undone(const char *how, unsigned at)
+{
+	struct btt_error error = { "" };
+	uint32_t nwrite;
+	int r;
+
+	fake_forget(world.fake);
+	r = btt_undo_apply(undo, &world.fake->media, false, &nwrite, &error);
+	if (r < 0 || !world_is(&world, &world.damaged))
+		ck_abort_msg("seed %llu, %s %u: not undone: %d %s, %lld",
+		    (unsigned long long)world.seed, how, at, r, error.text,
+		    (long long)world_difference(&world, &world.damaged));
+}
+
 /* What the second repair makes of the image as it is now. */
 static void
 assert_same_end(const struct btt_repair_options *options,
@@ -125,6 +161,10 @@ stop_everywhere(const struct btt_repair_options *options,
 		fake_forget(world.fake);
 		world.fake->fail_op = at;
 		ck_assert_int_lt(repair(world.fake, options, &summary), 0);
+		if (at % 4 == 0) {
+			assert_undone("stopped at", at);
+			continue;
+		}
 		if (at % 5 == 0) {
 			fake_forget(world.fake);
 			world.fake->fail_op = 1 + world_random(&world, nop);
@@ -175,13 +215,16 @@ cut_everywhere(const struct btt_repair_options *options,
 	for (unsigned i = 0; i < nop; i++) {
 		if (op[i].kind != FAKE_FENCE)
 			continue;
-		for (unsigned k = 0; k < 3; k++) {
+		for (unsigned k = 0; k < 4; k++) {
 			world_restore(&world, &world.damaged);
 			for (unsigned done = 0; done < from; done++)
 				fake_apply(&op[done], world.fake->bytes);
 			for (unsigned part = from; part < i; part++)
 				apply_part(&op[part], world.fake->bytes);
-			assert_same_end(options, end, "cut at", i);
+			if (k == 2)
+				assert_undone("cut at", i);
+			else
+				assert_same_end(options, end, "cut at", i);
 		}
 		from = i;
 	}
@@ -198,6 +241,7 @@ interrupt(uint64_t seed)
 
 	world_restore(&world, &world.damaged);
 	fake_forget(world.fake);
+	save_undo(&options);
 	world.fake->remember = true;
 	ck_assert_int_eq(repair(world.fake, &options, &summary), 0);
 	world.fake->remember = false;
@@ -210,6 +254,7 @@ interrupt(uint64_t seed)
 	for (unsigned i = 0; i < nop; i++)
 		free(op[i].bytes);
 	free(op);
+	btt_undo_free(undo);
 }
 
 /* A tenth of the seeds each, so that they run side by side. */
