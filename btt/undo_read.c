@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lanes/sync.h>
+
 #include "layout.h"
 #include "undo_file.h"
 
@@ -19,7 +21,7 @@ read_fully(int fd, void *bytes, size_t len, off_t off)
 	uint8_t *to = bytes;
 
 	while (len > 0) {
-		ssize_t n = pread(fd, to, len, off);
+		ssize_t n = SYNC_SLEEPS(pread(fd, to, len, off));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <lanes/sync.h>
+
 #include "layout.h"
 #include "repair_impl.h"
 #include "undo_impl.h"
@@ -202,7 +204,7 @@ write_fully(int fd, const void *bytes, size_t len, off_t off)
 	const uint8_t *from = bytes;
 
 	while (len > 0) {
-		ssize_t n = pwrite(fd, from, len, off);
+		ssize_t n = SYNC_SLEEPS(pwrite(fd, from, len, off));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -223,11 +225,11 @@ write_file(int fd, const struct body *body,
 	int r;
 
 	r = write_fully(fd, body->bytes, body->len, UNDO_HEADER_BYTES);
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && SYNC_SLEEPS(fsync(fd)) < 0)
 		r = -errno;
 	if (r == 0)
 		r = write_fully(fd, header, sizeof(*header), 0);
-	if (r == 0 && fsync(fd) < 0)
+	if (r == 0 && SYNC_SLEEPS(fsync(fd)) < 0)
 		r = -errno;
 	if (r < 0)
 		return btt_error_set(

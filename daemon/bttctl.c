@@ -23,6 +23,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_create,
 	&ctl_info,
 	&ctl_check,
+	&ctl_undo,
 	&ctl_map,
 	&ctl_dump,
 	&ctl_read_infoblock,

@@ -6,6 +6,8 @@ pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
 set(BTTCTL_SOURCES
   backing.c
   bttctl.c
+  check_output.c
+  check_repair.c
   colour.c
   ctl_attach.c
   ctl_check.c
@@ -21,6 +23,7 @@ set(BTTCTL_SOURCES
   ctl_output.c
   ctl_read_infoblock.c
   ctl_stats.c
+  ctl_undo.c
   ctl_write_infoblock.c
   infoblock.c
   infoblock_file.c

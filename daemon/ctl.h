@@ -116,8 +116,8 @@ struct ctl_command {
 /* More than a command line holds. */
 #define CTL_OPERANDS_MANY (1 << 24)
 
-extern const struct ctl_command ctl_create, ctl_info, ctl_check, ctl_map,
-    ctl_dump, ctl_read_infoblock, ctl_write_infoblock;
+extern const struct ctl_command ctl_create, ctl_info, ctl_check, ctl_undo,
+    ctl_map, ctl_dump, ctl_read_infoblock, ctl_write_infoblock;
 /* Of a running daemon. */
 extern const struct ctl_command ctl_attach, ctl_detach, ctl_enable, ctl_disable,
     ctl_list, ctl_stats, ctl_jobs, ctl_cancel, ctl_settle, ctl_monitor;

@@ -24,13 +24,17 @@ bttfs_unit_test(fixtures LIBS btt lanes)
 target_compile_definitions(check_fixtures PRIVATE
   FIXTURES="${CMAKE_CURRENT_LIST_DIR}/fixtures")
 bttfs_unit_test(foreign LIBS btt lanes)
-target_compile_definitions(check_foreign PRIVATE
-  SHARED="${PROJECT_SOURCE_DIR}/../shared/fixtures")
+bttfs_unit_test(foreign_repair LIBS btt lanes)
+foreach(name foreign foreign_repair)
+  target_compile_definitions(check_${name} PRIVATE
+    SHARED="${PROJECT_SOURCE_DIR}/../shared/fixtures")
+endforeach()
 # PMDK's checker, where it is installed.
 bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map repair repair_random undo inspect pmempool fixtures foreign)
+    check check_map repair repair_random undo inspect pmempool fixtures foreign
+    foreign_repair)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

@@ -71,6 +71,12 @@ data = json.load(open(sys.argv[1]))
 print(eval(sys.argv[2]))' "$work/out" "$1" 2>&1
 }
 
+# has_shape: what the last run, a check, printed is what its schema says.
+has_shape() {
+	check "$ran: not of the schema" "$support/json_schema.py" \
+	    "$top/tests/e2e/check.schema.json" "$work/out"
+}
+
 # mount_image TYPE DIRECTORY BYTES MKFS...: a file system in a file on a loop
 # device, or false where that is impossible.
 mount_image() {

@@ -54,7 +54,7 @@ expect() {
 	run "$2" check --quiet "$image"
 	silent out
 	run "$2" check --json "$image"
-	is_json
+	[ ! -s "$work/out" ] || has_shape
 	after=$(sha256sum <"$image")
 	same "$name: a byte was changed" "$before" "$after"
 	rm -f "$image"

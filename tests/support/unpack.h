@@ -24,7 +24,7 @@ unpack_is_possible(void)
 static inline struct media_fake *
 unpack(const char *directory, const char *name)
 {
-	struct media_fake *fake = fake_new(UNPACK_MAX);
+	struct media_fake *medium = fake_new(UNPACK_MAX);
 	char command[1024];
 	size_t size;
 	FILE *pipe;
@@ -33,15 +33,15 @@ unpack(const char *directory, const char *name)
 			     directory, name),
 	    (int)sizeof(command));
 	ck_assert_ptr_nonnull(pipe = popen(command, "r"));
-	size = fread(fake->bytes, 1, UNPACK_MAX, pipe);
+	size = fread(medium->bytes, 1, UNPACK_MAX, pipe);
 	ck_assert_msg(pclose(pipe) == 0, "%s failed", command);
 	ck_assert_uint_gt(size, 0);
 	ck_assert_uint_lt(size, UNPACK_MAX);
-	ck_assert_int_eq(munmap(fake->bytes + (size + 4095) / 4096 * 4096,
+	ck_assert_int_eq(munmap(medium->bytes + (size + 4095) / 4096 * 4096,
 			     UNPACK_MAX - (size + 4095) / 4096 * 4096),
 	    0);
-	fake->media.size = size;
-	return fake;
+	medium->media.size = size;
+	return medium;
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "support/check_main.h"
 #include "support/findings_fixture.h"
+#include "support/patch.h"
 #include "support/unpack.h"
 
 static struct findings findings;
@@ -65,35 +66,6 @@ START_TEST(check__finds_written_images_clean)
 	}
 }
 END_TEST
-
-/* A patch is lines of "zero OFFSET LENGTH", "hex OFFSET BYTES", "size N". */
-static void
-apply_patch(struct media_fake *fake, const char *name)
-{
-	char path[1024];
-	char line[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), SHARED "/damaged/%s.patch", name);
-	ck_assert_msg((file = fopen(path, "r")) != NULL, "%s", path);
-	while (fgets(line, sizeof(line), file) != NULL) {
-		long long off;
-		long long len;
-		int at = 0;
-		unsigned byte;
-
-		if (sscanf(line, "zero %lli %lli", &off, &len) == 2)
-			memset(fake->bytes + off, 0, (size_t)len);
-		else if (sscanf(line, "size %lli", &off) == 1)
-			fake->media.size = (uint64_t)off;
-		else if (sscanf(line, "hex %lli %n", &off, &at) == 1 && at > 0)
-			while (sscanf(line + at, "%2x", &byte) == 1) {
-				fake->bytes[off++] = (uint8_t)byte;
-				at += 2;
-			}
-	}
-	(void)fclose(file);
-}
 
 /*
  * What there is beside each patch says what the kernel and ndctl made of it;
@@ -158,7 +130,7 @@ START_TEST(check__names_the_damage)
 		memset(fake->bytes, 0, base->media.size + (2 << 20));
 		memcpy(fake->bytes, base->bytes, base->media.size);
 		fake->media.size = base->media.size;
-		apply_patch(fake, damaged[i].name);
+		patch_apply(fake, SHARED "/damaged", damaged[i].name);
 		r = findings_of(fake, &findings);
 		ck_assert_msg(r == damaged[i].r &&
 			strcmp(findings_names(&findings), damaged[i].names) ==

@@ -32,7 +32,7 @@
 #include "support/repair_world.h"
 
 static unsigned nseed = 200;
-static unsigned npoint = 60;
+static unsigned npoint = 30;
 static unsigned first_seed = 1;
 
 static struct world world;

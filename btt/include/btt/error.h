@@ -14,6 +14,7 @@
  *   -ENOTSUP      a version or feature that this program does not know
  *   -EUCLEAN      metadata contradicts itself
  *   -EIO          the medium failed, or a sector is marked bad
+ *   -ESTALE       not what it was, or not what was meant
  *   -EROFS        opened for reading, or frozen after a failure
  *   -EBUSY        held by somebody else
  *   -EFBIG, -ENOSPC, -ENOMEM, -EACCES, -ENOENT as the system means them
