@@ -36,8 +36,8 @@ offers() {
 mapfile -t commands < <("$bttctl" --list-cmds)
 check 'no commands' test "${#commands[@]}" -ge 5
 offers "${commands[*]}" bttctl ''
-offers 'create' bttctl cr
-offers 'check create' bttctl c
+offers 'create' bttctl cre
+offers "$(printf '%s\n' "${commands[@]}" | grep '^c' | xargs)" bttctl c
 offers '' bttctl nosuch
 offers "${commands[*]}" bttctl help ''
 offers 'check' bttctl help ch
