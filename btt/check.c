@@ -183,34 +183,12 @@ check_progress(struct check *check, uint64_t bytes)
 		    options->progress_arg, check->done, check->total);
 }
 
-struct read_job {
-	const struct media *media;
-	uint64_t off;
-	void *bytes;
-	size_t len;
-};
-
-static int
-copy_bytes(void *arg)
-{
-	struct read_job *job = arg;
-
-	memcpy(job->bytes, media_at(job->media, job->off), job->len);
-	return 0;
-}
-
 int
 check_read(struct check *check, uint64_t off, void *ret_bytes, size_t len)
 {
-	struct read_job job = {
-		.media = check->media,
-		.off = off,
-		.bytes = ret_bytes,
-		.len = len,
-	};
 	int r;
 
-	if ((r = media_try(copy_bytes, &job)) < 0)
+	if ((r = probe_read(check->media, off, ret_bytes, len)) < 0)
 		return btt_error_set(check->error, r,
 		    "arena %u: %zu bytes at %" PRIu64 " cannot be read",
 		    check->arena, len, off);

@@ -35,31 +35,6 @@ inspect_range(
 	return off + rel;
 }
 
-struct read_job {
-	const struct media *media;
-	uint64_t off;
-	void *bytes;
-	size_t len;
-};
-
-static int
-copy_bytes(void *arg)
-{
-	const struct read_job *job = arg;
-
-	memcpy(job->bytes, media_at(job->media, job->off), job->len);
-	return 0;
-}
-
-int
-inspect_read(
-    const struct media *media, uint64_t off, void *ret_bytes, size_t len)
-{
-	struct read_job job = { media, off, ret_bytes, len };
-
-	return media_try(copy_bytes, &job);
-}
-
 void
 btt_inspect_info(
     const struct media *media, uint64_t off, struct btt_info_copy *ret_copy)
@@ -428,7 +403,7 @@ btt_inspect_map(const struct media *media,
 		if (now > sizeof(words) / sizeof(words[0]))
 			now = sizeof(words) / sizeof(words[0]);
 		off = map_off + ((uint64_t)premap + done) * MAP_ENTRY_BYTES;
-		r = inspect_read(
+		r = probe_read(
 		    media, off, words, (size_t)now * MAP_ENTRY_BYTES);
 		if (r < 0)
 			return btt_error_set(error, r,

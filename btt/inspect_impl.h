@@ -14,8 +14,4 @@
 uint64_t inspect_range(
     const struct media *media, uint64_t off, uint64_t rel, uint64_t len);
 
-/* Copy a range that is there.  Returns 0 or -EIO. */
-int inspect_read(const struct media *media, uint64_t off, void *ret_bytes,
-    size_t len) BTT_MUST_CHECK;
-
 #endif

@@ -14,6 +14,7 @@
 #include "flog.h"
 #include "inspect_impl.h"
 #include "layout.h"
+#include "probe.h"
 
 static_assert(FLOG_GROUP_SLOTS == 4, "slots of struct btt_log_pair");
 
@@ -214,7 +215,7 @@ survey_log(struct survey *survey, struct flog_media *groups, uint64_t log_off,
 	struct btt_inspect_log *log = survey->log;
 	int r;
 
-	r = inspect_read(survey->media, log_off, groups,
+	r = probe_read(survey->media, log_off, groups,
 	    (size_t)log->npair * FLOG_GROUP_BYTES);
 	if (r < 0)
 		return btt_error_set(

@@ -32,31 +32,37 @@ static const struct {
 	[BTT_LAYOUT_POOL] = { BTT_POOL_OFFSET, 1, 1 },
 };
 
-struct block_job {
+struct read_job {
 	const struct media *media;
 	uint64_t off;
-	uint8_t *block;
+	void *bytes;
+	size_t len;
 };
 
 static int
-copy_block(void *arg)
+copy_bytes(void *arg)
 {
-	struct block_job *job = arg;
+	const struct read_job *job = arg;
 
-	memcpy(job->block, media_at(job->media, job->off), BTT_INFO_BYTES);
+	memcpy(job->bytes, media_at(job->media, job->off), job->len);
 	return 0;
+}
+
+int
+probe_read(const struct media *media, uint64_t off, void *ret_bytes, size_t len)
+{
+	struct read_job job = { media, off, ret_bytes, len };
+
+	if (off > media->size || len > media->size - off)
+		return -ERANGE;
+	return media_try(copy_bytes, &job);
 }
 
 int
 probe_read_block(
     const struct media *media, uint64_t off, uint8_t ret_block[BTT_INFO_BYTES])
 {
-	struct block_job job = { .media = media, .off = off };
-
-	if (off > media->size || BTT_INFO_BYTES > media->size - off)
-		return -ERANGE;
-	job.block = ret_block;
-	return media_try(copy_block, &job);
+	return probe_read(media, off, ret_block, BTT_INFO_BYTES);
 }
 
 void

@@ -69,9 +69,10 @@ int probe_walk_scope(const struct probe_scope *scope,
 const char *
 probe_mismatch(const struct btt_info *first, const struct btt_info *other);
 
-/*
- * Copy the info block at off.  Returns 0; -ERANGE beyond the medium; -EIO.
- */
+/* Copy bytes off the medium.  Returns 0; -ERANGE beyond it; -EIO. */
+int probe_read(const struct media *media, uint64_t off, void *ret_bytes,
+    size_t len) BTT_MUST_CHECK;
+/* The same of an info block. */
 int probe_read_block(const struct media *media, uint64_t off,
     uint8_t ret_block[BTT_INFO_BYTES]) BTT_MUST_CHECK;
 
