@@ -255,6 +255,18 @@ walk_load(struct walker *walker, struct btt_arena_place *place)
 	return walk_lost(walker, place, r);
 }
 
+/* Are these two valid info blocks one, of which only the flags were changed? */
+static bool
+are_kin(const uint8_t a[BTT_INFO_BYTES], const uint8_t b[BTT_INFO_BYTES])
+{
+	const size_t flags = offsetof(struct info_media, flags);
+	const size_t behind = flags + sizeof(struct le32);
+	const size_t sum = offsetof(struct info_media, checksum);
+
+	return memcmp(a, b, flags) == 0 &&
+	    memcmp(a + behind, b + behind, sum - behind) == 0;
+}
+
 /* The state of the backup beside a primary that is used. */
 static void
 walk_load_backup(struct walker *walker, struct btt_arena_place *place)
@@ -271,6 +283,8 @@ walk_load_backup(struct walker *walker, struct btt_arena_place *place)
 	place->backup = btt_info_decode(walker->backup, &info);
 	place->copies_differ = place->backup == BTT_INFO_VALID &&
 	    memcmp(walker->primary, walker->backup, BTT_INFO_BYTES) != 0;
+	place->are_kin = place->backup == BTT_INFO_VALID &&
+	    are_kin(walker->primary, walker->backup);
 }
 
 /* Is this what the layout asks for? */

@@ -48,13 +48,14 @@ has_valid_primary(const struct probe_walk *walk)
 	    walk->probe.arena[0].primary == BTT_INFO_VALID;
 }
 
-/* Are both copies of the first info block there, and one? */
+/*
+ * Are both copies of the first info block there, and one?  A crash while the
+ * error flag is set or cleared leaves it in one of them.
+ */
 static bool
 has_both_copies(const struct probe_walk *walk)
 {
-	return has_valid_primary(walk) &&
-	    walk->probe.arena[0].backup == BTT_INFO_VALID &&
-	    !walk->probe.arena[0].copies_differ;
+	return has_valid_primary(walk) && walk->probe.arena[0].are_kin;
 }
 
 enum {
@@ -412,9 +413,7 @@ labels_are_sectors(const struct probe_walk *whole, uint64_t labels_off)
 
 	if (place == NULL)
 		return 0;
-	return place->backup == BTT_INFO_VALID && !place->copies_differ
-	    ? 1
-	    : -EUCLEAN;
+	return place->are_kin ? 1 : -EUCLEAN;
 }
 
 int

@@ -44,6 +44,37 @@ START_TEST(probe__is_not_led_astray_by_what_users_store)
 }
 END_TEST
 
+/*
+ * The error flag is set in the backup first.  A crash before it was in the
+ * primary, too, left a v2.0 BTT that nobody could open or repair any more, if
+ * its first sector looked like the info block of a v1.1 one.
+ */
+START_TEST(regress__a_flag_in_one_copy_leaves_no_doubt)
+{
+	struct media_fake *fake = image_new(IMAGE_BYTES, BTT_LAYOUT_V20, 4096);
+	struct btt_info real;
+	struct btt_info info = { .major = 1, .minor = 1 };
+
+	ck_assert_int_eq(btt_info_decode(fake->bytes, &real), BTT_INFO_VALID);
+	ck_assert_int_eq(
+	    btt_geometry(BTT_ARENA_MIN_BYTES, 4096, 256, 64, &info), 0);
+	image_put_info(fake, BTT_V11_OFFSET, &info);
+	real.flags = BTT_FLAG_ERROR;
+	image_put_info(fake, real.info2off, &real);
+	(void)assert_found(fake, BTT_LAYOUT_V20, 0);
+	/* and the other way, as it is cleared */
+	image_put_info(fake, 0, &real);
+	real.flags = 0;
+	image_put_info(fake, real.info2off, &real);
+	(void)assert_found(fake, BTT_LAYOUT_V20, 0);
+	/* Another BTT's backup is no help. */
+	real.uuid[0] ^= 1;
+	image_put_info(fake, real.info2off, &real);
+	assert_refused(fake, -EUCLEAN, "left over");
+	media_close(&fake->media);
+}
+END_TEST
+
 /* The kernel leaves the first page alone when it makes a v1.1 BTT. */
 START_TEST(probe__knows_a_v20_block_that_was_left_over)
 {
@@ -243,6 +274,7 @@ probe_layout_suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, probe__is_not_led_astray_by_what_users_store);
+	tcase_add_test(tc, regress__a_flag_in_one_copy_leaves_no_doubt);
 	tcase_add_test(tc, probe__knows_a_v20_block_that_was_left_over);
 	tcase_add_test(tc, probe__of_a_version_at_the_wrong_place_is_enotsup);
 	tcase_add_test(tc, probe__finds_a_pool_behind_its_header);
