@@ -44,7 +44,7 @@ bttfs_e2e_test(e2e-kill test-kill.sh 5 LABELS e2e)
 bttfs_e2e_test(e2e-kill-many test-kill.sh 200 LABELS e2e slow TIMEOUT 7200)
 bttfs_e2e_test(e2e-kernel test-kernel.sh LABELS kernel TIMEOUT 1900)
 bttfs_e2e_test(e2e-kernel-matrix test-kernel.sh matrix
-  LABELS kernel slow TIMEOUT 10100)
+  LABELS kernel slow TIMEOUT 14100)
 bttfs_e2e_test(e2e-repair test-repair.sh LABELS e2e)
 bttfs_e2e_test(e2e-repair-many test-repair.sh 100 LABELS e2e slow TIMEOUT 3600)
 bttfs_e2e_test(e2e-repair-kernel test-repair-kernel.sh

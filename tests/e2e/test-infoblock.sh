@@ -232,6 +232,20 @@ test_restore() {
 	check 'it is as it was' cmp "$image" "$image.sound"
 }
 
+# A crash must not find both copies half new: each is durable before the next.
+test_order() {
+	have strace || { skip_part 'strace is missing'; return; }
+	fresh order.img
+	run 0 create -q -s 33M "$image"
+	strace -qq -e trace=pwrite64,pwritev,pwritev2,fdatasync,fsync,msync \
+	    -o "$work/trace" "$bttctl" write-infoblock -qf -u $uuid "$image"
+	same 'the order of writes and syncs' \
+	    "write $((33 * 1048576 - 4096)) sync write 4096 sync" \
+	    "$(sed -nE 's/^pwrite.*, 4096, ([0-9]+)\) .*/write \1/p
+		s/^(fdatasync|fsync|msync).*/sync/p' "$work/trace" |
+		xargs | sed 's/^\(sync \)*//')" # of opening it
+}
+
 # The kernel's own, from numbers alone.
 test_like_the_kernel() {
 	local name=fresh-4104-33554432
@@ -382,6 +396,7 @@ test_read_nothing
 test_verify
 test_like_ndctl
 test_restore
+test_order
 test_like_the_kernel
 test_arenas
 test_refuses

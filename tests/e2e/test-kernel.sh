@@ -4,17 +4,19 @@
 # wrote, finds the same sectors, and ndctl finds it clean; what the kernel
 # writes into it then, bttfs serves (P5).  Also what a killed daemon leaves.
 #
-# usage: test-kernel.sh [-b BUILD-DIRECTORY] [matrix]
+# usage: test-kernel.sh [-b BUILD-DIRECTORY] [matrix [PART...]]
 #
 # matrix: every sector size of the kernel, v1.1 and v2.0, with 256 and 4096 free
 # blocks; and images that the kernel has made, written by bttfs, given back.
+# Its parts are v11, v20 and foreign.
 
 time_limit=1800
-case ${*: -1} in
-matrix) time_limit=10000 ;;
+case $* in
+*matrix*) time_limit=14000 ;;
 esac
 . "$(dirname "$0")/functions.sh"
 what=${1-}
+[ $# -eq 0 ] || shift
 vm=$shared/kernel-vm
 requires root fuse programs support/storm shared python3 qemu-system-x86_64 \
     ndctl mkfs.ext4 gcc loop
@@ -135,7 +137,7 @@ kernel_open() {
 	local out=$1 status
 	shift
 	mkdir -p "$out"
-	"$vm/kernel-open" -t $((time_limit / 2)) -m "$out" -k "$@" \
+	"$vm/kernel-open" -t $((time_limit / 3)) -m "$out" -k "$@" \
 	    >"$out/log" 2>&1
 	status=$?
 	grep -E '^(RESULT|kernel-open)' "$out/log"
@@ -320,45 +322,49 @@ make_labels() {
 		done
 		ndctl disable-namespace all
 	end
-	"$vm/vm-run" -t 900 "${nvdimms[@]}" "$work/make-labels" $# \
+	"$vm/vm-run" -t 2000 "${nvdimms[@]}" "$work/make-labels" $# \
 	    >"$work/labels.out" 2>&1 || {
 		cat "$work/labels.out" >&2
 		die "no labels could be made"
 	}
 }
 
-matrix() {
-	local sector nfree name image images made
-	note "every format of version 1.1"
-	images=()
-	for sector in "${sectors[@]}"; do
-		for nfree in 256 4096; do
+every_v11() {
+	local sector nfree images
+	for nfree in 256 4096; do
+		note "every sector size in version 1.1, $nfree free blocks"
+		images=()
+		for sector in "${sectors[@]}"; do
 			images+=("$work/v11-$sector-$nfree.img")
 			mkdev "${images[-1]}" 32M "$sector" --nfree "$nfree"
 			fill "${images[-1]}" "$sector" granularity=page
 		done
+		give_to_kernel -- "${images[@]}"
+		rm -rf "${images[@]}" "$work/kernel$nrun"
 	done
-	give_to_kernel -- "${images[@]}"
-	rm -rf "${images[@]}" "$work/kernel$nrun"
+}
 
-	note "every format of version 2.0"
-	images=()
-	for sector in "${sectors[@]}"; do
-		for nfree in 256 4096; do
+every_v20() {
+	local sector nfree images i
+	for nfree in 256 4096; do
+		note "every sector size in version 2.0, $nfree free blocks"
+		images=()
+		for sector in "${sectors[@]}"; do
 			images+=("$work/v20-$sector-$nfree.img")
 		done
-	done
-	make_labels "${images[@]}"
-	for sector in "${sectors[@]}"; do
-		for nfree in 256 4096; do
-			image=$work/v20-$sector-$nfree.img
-			make_v20 "$image" "$sector" "$nfree"
-			fill "$image" "$sector" granularity=cacheline
+		make_labels "${images[@]}"
+		for i in "${!sectors[@]}"; do
+			make_v20 "${images[i]}" "${sectors[i]}" "$nfree"
+			fill "${images[i]}" "${sectors[i]}" \
+			    granularity=cacheline
 		done
+		give_to_kernel -l 128K -- "${images[@]}"
+		rm -rf "${images[@]}" "$work/kernel$nrun"
 	done
-	give_to_kernel -l 128K -- "${images[@]}"
-	rm -rf "${images[@]}" "$work/kernel$nrun"
+}
 
+foreign() {
+	local name sector images made
 	note "images that the kernel has made, and old logs, written by bttfs"
 	images=()
 	made=(a-512-32M b-4096-64M d-crash-4096-64M)
@@ -392,9 +398,22 @@ matrix() {
 	    "$work/kernel$nrun/c-v11-labels.manifest"
 }
 
+matrix() {
+	local part
+	for part; do
+		case $part in
+		v11) every_v11 ;;
+		v20) every_v20 ;;
+		foreign) foreign ;;
+		*) die "$part: not a part of the matrix" ;;
+		esac
+	done
+}
+
+[ $# -gt 0 ] || set -- v11 v20 foreign
 case $what in
 '') usual ;;
-matrix) matrix ;;
+matrix) matrix "$@" ;;
 *) die "$what: not a kind of test" ;;
 esac
 finish
