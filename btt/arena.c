@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * arena -- opening, recovery and failure of one arena.
- *
- * Recovery is the kernel's rule (btt-format.md 4.1) with the checks that rule
- * lacks: a pair's newest entry says that its sector moved from old to new.
- * If the map still says old, the crash came between the log's commit and the
- * map's store, and the store is made now.  Else there is nothing to do.
+ * arena -- opening, recovery and failure of one arena.  What its log says is
+ * found out in arena_load.c.
  */
 #include "arena.h"
 
@@ -44,186 +40,14 @@ arena_place_parts(struct arena *arena, const struct btt_arena_place *place)
 	arena->map_off = place->off + info->mapoff;
 	arena->log_off = place->off + info->logoff;
 	arena->info2_off = place->off + info->info2off;
-	if (info->flags & BTT_FLAG_ERROR)
+	if (place->has_error_flag)
 		atomic_init(&arena->failed, -EIO);
-}
-
-/* Newest entry of each pair, as loaded from the medium. */
-struct log_job {
-	const struct arena *arena;
-	struct flog_media *log; /* copy: media may change under us */
-};
-
-static int
-copy_log(void *arg)
-{
-	struct log_job *job = arg;
-
-	memcpy(job->log, media_at(job->arena->media, job->arena->log_off),
-	    (size_t)job->arena->nfree * FLOG_GROUP_BYTES);
-	return 0;
-}
-
-static int
-load_pair(struct arena *arena, const struct flog_media *group, uint32_t index,
-    struct flog_entry *ret_newest, struct btt_error *error)
-{
-	struct flog_pair *pair = &arena->pair[index];
-	struct flog_entry half[2];
-	const char *field = NULL;
-	int newer;
-
-	for (unsigned i = 0; i < 2; i++)
-		half[i] = flog_decode(&group[arena->slots.slot[i]]);
-	if ((newer = flog_pick(half[0].seq, half[1].seq)) < 0)
-		return btt_error_set(error, -EUCLEAN,
-		    "arena %u: log pair %u has sequence numbers %u and %u",
-		    arena->index, index, half[0].seq, half[1].seq);
-	if (flog_validate(&half[newer], arena->external_nlba,
-		arena->internal_nlba, &field) < 0)
-		return btt_error_set(error, -EUCLEAN,
-		    "arena %u: log pair %u: %s is out of range", arena->index,
-		    index, field);
-	if (MUTANT(62))
-		newer ^= 1;
-	pair->free_block =
-	    MUTATE(61, half[newer].old_map, half[newer].new_map) &
-	    MAP_BLOCK_MASK;
-	pair->older = newer == 0 ? 1 : 0;
-	pair->next_seq = (uint8_t)flog_next_seq(half[newer].seq);
-	*ret_newest = half[newer];
-	return 0;
-}
-
-static int
-compare_blocks(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a;
-	uint32_t y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Two pairs with one free block would each write over the other (I1). */
-static int
-check_free_blocks(const struct arena *arena, struct btt_error *error)
-{
-	uint32_t *block;
-	int r = 0;
-
-	if ((block = calloc(arena->nfree, sizeof(*block))) == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < arena->nfree; i++)
-		block[i] = arena->pair[i].free_block;
-	qsort(block, arena->nfree, sizeof(*block), compare_blocks);
-	for (uint32_t i = 1; i < arena->nfree && r == 0; i++) {
-		if (block[i] == block[i - 1])
-			r = btt_error_set(error, -EUCLEAN,
-			    "arena %u: two log pairs have free block %u",
-			    arena->index, block[i]);
-	}
-	free(block);
-	return r;
-}
-
-struct recover_job {
-	struct arena *arena;
-	const struct flog_entry *newest; /* nfree of them */
-	struct overlay_pair *ahead;      /* what the map will say */
-};
-
-/* The map entry as the pairs before this one leave it. */
-static uint32_t
-read_ahead(const struct recover_job *job, uint32_t premap)
-{
-	uint32_t entry;
-
-	if (overlay_find(&job->ahead->table[0], premap, &entry))
-		return entry;
-	return map_read_media(job->arena, premap);
-}
-
-/*
- * In the order of the pairs, as the kernel does it: two of them may be about
- * one sector, and then the second one goes on where the first one ended.  No
- * crash leaves that behind (I4), but a medium can say anything.
- */
-static int
-find_pending(void *arg)
-{
-	struct recover_job *job = arg;
-	struct arena *arena = job->arena;
-	uint32_t owner;
-
-	for (uint32_t i = 0; i < arena->nfree; i++) {
-		const struct flog_entry *entry = &job->newest[i];
-		uint32_t old_block = entry->old_map & MAP_BLOCK_MASK;
-		uint32_t new_block = entry->new_map & MAP_BLOCK_MASK;
-		uint32_t now;
-
-		if (old_block == new_block)
-			continue;
-		now = map_entry_block(read_ahead(job, entry->lba), entry->lba);
-		if (now != old_block && !MUTANT(63))
-			continue;
-		arena->pending[arena->npending].premap = entry->lba;
-		arena->pending[arena->npending].entry =
-		    MUTATE(64, MAP_NORMAL, 0) | new_block;
-		(void)overlay_set(&job->ahead->table[0], entry->lba,
-		    arena->pending[arena->npending].entry, i, &owner);
-		arena->npending++;
-	}
-	return 0;
-}
-
-static int
-arena_load_log(struct arena *arena, struct btt_error *error)
-{
-	struct log_job log = { .arena = arena };
-	struct recover_job job = { .arena = arena };
-	struct flog_entry *newest = NULL;
-	uint32_t bad_group = 0;
-	int r = -ENOMEM;
-
-	log.log = calloc(arena->nfree, FLOG_GROUP_BYTES);
-	newest = calloc(arena->nfree, sizeof(*newest));
-	arena->pending = calloc(arena->nfree, sizeof(*arena->pending));
-	if (log.log == NULL || newest == NULL || arena->pending == NULL)
-		goto out;
-	if ((r = overlay_pair_new(arena->nfree, &job.ahead)) < 0)
-		goto out;
-	if ((r = media_try(copy_log, &log)) < 0)
-		goto out;
-	r = flog_detect(log.log, arena->nfree, &arena->slots, &bad_group);
-	if (r < 0) {
-		(void)btt_error_set(error, r,
-		    "arena %u: the log contradicts itself at pair %u",
-		    arena->index, bad_group);
-		goto out;
-	}
-	if (MUTANT(34))
-		arena->slots.slot[1] ^= 3;
-	for (uint32_t i = 0; i < arena->nfree; i++) {
-		r = load_pair(arena, &log.log[i * FLOG_GROUP_SLOTS], i,
-		    &newest[i], error);
-		if (r < 0)
-			goto out;
-	}
-	if ((r = check_free_blocks(arena, error)) < 0)
-		goto out;
-	job.newest = newest;
-	r = media_try(find_pending, &job);
-out:
-	overlay_pair_free(job.ahead);
-	free(newest);
-	free(log.log);
-	return r;
 }
 
 int
 arena_open(struct media *media, const struct btt_arena_place *place,
-    enum btt_layout layout, uint32_t index, struct arena *ret_arena,
-    struct btt_error *error)
+    enum btt_layout layout, uint32_t index, const struct arena_damage *damage,
+    struct arena *ret_arena, struct btt_error *error)
 {
 	struct arena *arena = ret_arena;
 	uint32_t nlock;
@@ -243,7 +67,7 @@ arena_open(struct media *media, const struct btt_arena_place *place,
 	r = stripe_table_new(nlock, &btt_map_class, &arena->map_locks);
 	if (r < 0)
 		return r;
-	return arena_load_log(arena, error);
+	return arena_load_log(arena, damage, error);
 }
 
 void

@@ -28,6 +28,7 @@ struct overlay_pair;
 /* Keys: a atomic, L holder of the pair's lane, G its group (group.h). */
 struct flog_pair {
 	uint32_t free_block; /* [L] nobody's block: the next write goes there */
+	bool is_sound;       /* [I] there is one, as there is in all to write */
 	uint8_t older;       /* [L] half to overwrite, 0 or 1 */
 	uint8_t next_seq;    /* [L] number that the next entry gets */
 	uint32_t premap;     /* [G] sector whose pending write uses the pair */
@@ -38,6 +39,14 @@ struct flog_pair {
 struct pending_entry {
 	uint32_t premap;
 	uint32_t entry; /* what the map should say */
+	uint32_t pair;  /* whose newest entry says so */
+};
+
+/* What becomes of damage that only who writes need fear. */
+struct arena_damage {
+	bool is_tolerated;     /* it is told, and what is in doubt left out */
+	btt_report_fn *report; /* may be NULL */
+	void *report_arg;
 };
 
 /*
@@ -97,12 +106,24 @@ extern const struct lock_class btt_error_class;
 extern const struct lock_class btt_group_class;
 
 /*
- * Load and validate an arena's log.  Nothing is written.
+ * Load and validate an arena's log.  Nothing is written.  damage is NULL if
+ * none is tolerated; an arena that has some is for reading only.
  * Errors: -EUCLEAN with the reason, -EIO, -ENOMEM.
  */
 int arena_open(struct media *media, const struct btt_arena_place *place,
-    enum btt_layout layout, uint32_t index, struct arena *ret_arena,
+    enum btt_layout layout, uint32_t index, const struct arena_damage *damage,
+    struct arena *ret_arena, struct btt_error *error) BTT_MUST_CHECK;
+/* The greater part of it (arena_load.c). */
+int arena_load_log(struct arena *arena, const struct arena_damage *damage,
     struct btt_error *error) BTT_MUST_CHECK;
+/*
+ * Before the first write: does every block have exactly one owner, once what
+ * is pending is completed?  Maps that are too large to be read at every open
+ * are taken as they are.
+ * Errors: -EUCLEAN with the reason, -EIO, -ENOMEM.
+ */
+int arena_verify_owners(const struct arena *arena, struct btt_error *error)
+    BTT_MUST_CHECK;
 /* A half-opened arena (all zero but for what was set) is fine. */
 void arena_close(struct arena *arena);
 

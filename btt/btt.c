@@ -49,6 +49,38 @@ btt_failed(const struct btt *btt)
 	return r;
 }
 
+static void
+report(const struct btt_open_options *options, struct btt_finding *finding,
+    const char *name, const char *endangers, const char *text)
+{
+	finding->name = name;
+	finding->endangers = endangers;
+	strcpy(finding->text, text);
+	options->report(options->report_arg, finding);
+}
+
+static void
+report_place(const struct btt_arena_place *place,
+    const struct btt_open_options *options, struct btt_finding *finding)
+{
+	finding->off = place->off;
+	if (place->has_error_flag)
+		report(options, finding, "error-flag", "all writes are refused",
+		    "the error flag is set, the device is read-only");
+	if (place->from_backup) {
+		report(options, finding, "info", "the kernel finds no BTT here",
+		    "info block is damaged, using its backup");
+		return;
+	}
+	finding->off = place->off + place->info.info2off;
+	if (place->copies_differ)
+		report(options, finding, "info2", "which of the two is true",
+		    "both info blocks are valid and differ, using the first");
+	else if (place->backup != BTT_INFO_VALID)
+		report(options, finding, "info2", "the info block has no spare",
+		    "backup info block is damaged");
+}
+
 /* What an operator should hear about an open that succeeds (P7). */
 static void
 report_probe(
@@ -61,26 +93,39 @@ report_probe(
 	if (options->report == NULL)
 		return;
 	for (uint32_t i = 0; i < probe->narena; i++) {
-		const struct btt_arena_place *place = &probe->arena[i];
-
 		finding.arena = i;
-		finding.off = place->off;
-		if (place->from_backup) {
-			finding.name = "info";
-			finding.endangers = "the kernel finds no BTT here";
-			strcpy(finding.text,
-			    "info block is damaged, using its backup");
-			options->report(options->report_arg, &finding);
-		} else if (place->backup != BTT_INFO_VALID ||
-		    place->copies_differ) {
-			finding.name = "info2";
-			finding.off = place->off + place->info.info2off;
-			finding.endangers = "the info block has no spare";
-			strcpy(finding.text,
-			    "backup info block is damaged or differs");
-			options->report(options->report_arg, &finding);
-		}
+		report_place(&probe->arena[i], options, &finding);
 	}
+}
+
+/*
+ * Of two valid info blocks that differ one belongs to another BTT, or to one
+ * that was to be made here: nobody can say which map and log are meant.  But
+ * flags are changed in one copy after the other.
+ */
+static int
+check_copies(const struct btt_probe *probe, struct btt_error *error)
+{
+	for (uint32_t i = 0; i < probe->narena; i++) {
+		if (probe->arena[i].copies_differ &&
+		    !probe->arena[i].are_kin)
+			return btt_error_set(error, -EUCLEAN,
+			    "arena %u: both info blocks are valid, and they "
+			    "differ; it can still be opened read-only",
+			    i);
+	}
+	return 0;
+}
+
+/* Whoever sets it wants no more writes (4.5), also none of recovery's. */
+static bool
+has_error_flag(const struct btt_probe *probe)
+{
+	bool is_set = false;
+
+	for (uint32_t i = 0; i < probe->narena; i++)
+		is_set |= probe->arena[i].has_error_flag;
+	return is_set;
 }
 
 /* The same of the labels, if it is they that led here. */
@@ -116,10 +161,15 @@ report_labels(const struct media *media, const struct btt_probe *probe,
 }
 
 static int
-open_arenas(
-    struct btt *btt, const struct btt_probe *probe, struct btt_error *error)
+open_arenas(struct btt *btt, const struct btt_probe *probe,
+    const struct btt_open_options *options, struct btt_error *error)
 {
 	struct btt_geometry_info *geometry = &btt->geometry;
+	const struct arena_damage damage = {
+		.is_tolerated = geometry->read_only,
+		.report = options->report,
+		.report_arg = options->report_arg,
+	};
 	int r;
 
 	btt->arena = calloc(probe->narena, sizeof(*btt->arena));
@@ -130,7 +180,9 @@ open_arenas(
 		struct arena *arena = &btt->arena[i];
 
 		r = arena_open(btt->media, &probe->arena[i], probe->layout, i,
-		    arena, error);
+		    &damage, arena, error);
+		if (r == 0 && !geometry->read_only)
+			r = arena_verify_owners(arena, error);
 		if (r < 0)
 			return r;
 		arena->number = rtt_new_arena(&btt->pool->rtt);
@@ -179,7 +231,7 @@ fill_geometry(struct btt *btt, const struct btt_probe *probe,
 	geometry->external_lbasize = info->external_lbasize;
 	geometry->sector_bytes = btt_sector_data_bytes(info->external_lbasize);
 	geometry->granularity = btt->media->granularity;
-	geometry->read_only = options->read_only;
+	geometry->read_only = options->read_only || has_error_flag(probe);
 	memcpy(geometry->uuid, info->uuid, sizeof(geometry->uuid));
 	memcpy(geometry->parent_uuid, info->parent_uuid,
 	    sizeof(geometry->parent_uuid));
@@ -250,7 +302,9 @@ btt_open(struct media *media, struct btt_worker_pool *pool,
 	btt->media = media;
 	btt->pool = pool;
 	fill_geometry(btt, &probe, options);
-	if ((r = open_arenas(btt, &probe, error)) < 0)
+	if (!btt->geometry.read_only && (r = check_copies(&probe, error)) < 0)
+		goto fail;
+	if ((r = open_arenas(btt, &probe, options, error)) < 0)
 		goto fail;
 	btt->geometry.size_bytes =
 	    btt->geometry.nsector * btt->geometry.sector_bytes;

@@ -273,6 +273,7 @@ walk_load_backup(struct walker *walker, struct btt_arena_place *place)
 {
 	struct btt_info info;
 
+	place->has_error_flag = (place->info.flags & BTT_FLAG_ERROR) != 0;
 	if (place->from_backup)
 		return;
 	if (read_block(walker, place->off + place->info.info2off,
@@ -285,6 +286,9 @@ walk_load_backup(struct walker *walker, struct btt_arena_place *place)
 	    memcmp(walker->primary, walker->backup, BTT_INFO_BYTES) != 0;
 	place->are_kin = place->backup == BTT_INFO_VALID &&
 	    are_kin(walker->primary, walker->backup);
+	if (place->backup == BTT_INFO_VALID &&
+	    (info.flags & BTT_FLAG_ERROR) != 0)
+		place->has_error_flag = true;
 }
 
 /* Is this what the layout asks for? */

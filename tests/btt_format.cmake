@@ -19,6 +19,7 @@ add_test(NAME repair-random-long COMMAND check_repair_random)
 set_tests_properties(repair-random-long PROPERTIES LABELS slow TIMEOUT 7200
   ENVIRONMENT "BTTFS_REPAIR_SEEDS=2000;BTTFS_REPAIR_POINTS=1000000")
 bttfs_unit_test(inspect LIBS btt lanes)
+bttfs_unit_test(open LIBS btt lanes)
 # Images of others: those in the tree, and those beside it if there are any.
 bttfs_unit_test(fixtures LIBS btt lanes)
 target_compile_definitions(check_fixtures PRIVATE
@@ -34,7 +35,7 @@ bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format probe probe_backup probe_layout label namespace
-    check check_map repair repair_random undo inspect pmempool fixtures foreign
-    foreign_repair)
+    check check_map repair repair_random undo inspect open pmempool fixtures
+    foreign foreign_repair)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

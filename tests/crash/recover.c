@@ -132,7 +132,7 @@ open_or_complain(struct world *world, struct sim *medium,
 
 	for (unsigned a = 0; a < world->narena; a++) {
 		r = arena_open(&medium->media, &world->place[a], BTT_LAYOUT_V20,
-		    a, &arena[a], &error);
+		    a, NULL, &arena[a], &error);
 		if (r < 0)
 			violation(world, "I5",
 			    "%s: arena does not open: %s (%d)", who, error.text,

@@ -55,6 +55,8 @@ RULES = {
     "lba": "a newest log entry about a sector that is not there",
     "log-block": "a newest log entry with a block that is not there",
     "free-twice": "two log pairs with one free block",
+    "pending-twice": "a block that recovery gives to a sector is a pair's free "
+                     "block, or another such sector's",
     # libbtt opens what the kernel does not attach.
     "backup": "the info block is damaged, and its backup is not",
     # Both open it, and a sector reads differently.
@@ -557,10 +559,15 @@ def expect(model, image):
     out.rules |= faults
     if out.rules - {"backup"}:
         return out
-    out.opens = True
     out.before = model.mapwords(view, info)
     out.map = list(out.before)
     _, out.recovered = model.recover(view, info, out.map)
+    moved = [word & MASK for word, old in zip(out.map, out.before)
+             if word != old]
+    if len(set(moved) | set(out.free)) < len(moved) + len(out.free):
+        out.rules.add("pending-twice")
+        return out
+    out.opens = True
     return out
 
 

@@ -9,9 +9,10 @@
  *	check=R damage=N states=NORMAL,INITIAL,ZERO,ERROR pending=N
  *	    found=NAME,NAME...
  *
- * all in one line.  The image is opened for reading; contents is a sum over
- * what every sector reads, each by a request of its own, and so is free over
- * the free blocks.  differential.py computes the same sums.
+ * all in one line.  The image is opened for reading, and counts as refused if
+ * the log is such that it would be for writing; contents is a sum over what
+ * every sector reads, each by a request of its own, and so is free over the
+ * free blocks.  differential.py computes the same sums.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -81,16 +82,39 @@ print_arena(const struct arena *arena)
 	    arena->internal_nlba, arena->nfree, (unsigned long long)sum);
 }
 
+/* A log that cannot be true; who reads is only told. */
+static void
+hear(void *arg, const struct btt_finding *finding)
+{
+	struct btt_error *error = arg;
+
+	if (strncmp(finding->name, "log", 3) == 0 ||
+	    strcmp(finding->name, "bitmap") == 0)
+		(void)btt_error_set(error, -EUCLEAN, "%s", finding->text);
+}
+
 /* The engine closes the medium if it took it. */
 static void
 print_open(struct media *media)
 {
-	const struct btt_open_options options = { .read_only = true };
 	struct btt_error error = { "" };
+	struct btt_error told = { "" };
+	const struct btt_open_options options = {
+		.read_only = true,
+		.report = hear,
+		.report_arg = &told,
+	};
 	struct btt *btt;
 	int r;
 
 	r = btt_open(media, pool, &options, &btt, &error);
+	if (r == 0 && told.text[0] != '\0') {
+		error = told;
+		if (btt_close(btt) < 0)
+			printf(" close=failed");
+		printf(" open=%d reason=\"%s\"", -EUCLEAN, error.text);
+		return;
+	}
 	printf(" open=%d", r);
 	if (r < 0) {
 		printf(" reason=\"%s\"", error.text);

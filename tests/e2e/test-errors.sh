@@ -97,10 +97,50 @@ test_damaged() {
 	refused_image "a map beyond the end" '.'
 	patched info both nfree 0
 	refused_image "no free block" '.'
+}
+
+# What a writer would build upon must be sound; who reads is told, and nothing
+# is ever written (P7).
+readable() {
+	local what=$1 said=$2 before
+	refused_image "$what" 'can still be opened read-only'
+	before=$(sha256sum <"$copy")
+	mount_bttfs "$copy" "$mnt" ro
+	check "$what: the log lacks '$said'" \
+	    grep -Eq "$said" "${daemon_logs[$mnt]}"
+	check "$what: sectors cannot be read" \
+	    cmp -n "$(stat -c %s "$file")" "$file" /dev/zero
+	umount_bttfs "$mnt"
+	same "$what: bytes after reading" "$before" "$(sha256sum <"$copy")"
+}
+
+test_readable() {
 	patched log 3 0 seq 3 log 3 1 seq 3
-	refused_image "a log without a newer half" '.'
+	readable "a log without a newer half" 'log-seq: log pair 3'
 	patched log 3 0 old 0xfffffff log 3 0 new 0xfffffff
-	refused_image "a log beyond the blocks" '.'
+	readable "a log beyond the blocks" 'log-range: log pair 3'
+	patched log 3 0 seq 0 log 3 0 lba 0 log 3 0 old 0 log 3 0 new 0
+	readable "a log with an empty pair" 'log-layout: '
+	patched map 5 0xc0000006
+	readable "a block with two sectors" 'read-only'
+	patched info backup uuid0 0x12345678
+	readable "two info blocks" 'info2: both info blocks are valid'
+}
+
+# An error flag forbids all writes; what is in the file can be got out.
+test_error_flag() {
+	local before
+	patched info both flags 1
+	before=$(sha256sum <"$copy")
+	mount_bttfs "$copy" "$mnt"
+	check "the log does not speak of the flag" \
+	    grep -q 'error-flag' "${daemon_logs[$mnt]}"
+	check "the file cannot be read" \
+	    cmp -n "$(stat -c %s "$file")" "$file" /dev/zero
+	expect_error 'Read-only' dd if=/dev/zero of="$file" bs=4096 count=1 \
+	    conv=notrunc
+	umount_bttfs "$mnt"
+	same "bytes of a flagged image" "$before" "$(sha256sum <"$copy")"
 }
 
 # The backup serves, said aloud, and nothing is repaired unasked (P7).
@@ -201,6 +241,8 @@ test_mountpoint() {
 test_usage
 test_not_a_btt
 test_damaged
+test_readable
+test_error_flag
 test_backup
 test_held
 test_read_only_medium

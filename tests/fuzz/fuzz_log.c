@@ -79,7 +79,7 @@ recover(struct medium *medium, const struct btt_arena_place *place,
 
 	medium->forbidden = true;
 	r = arena_open(
-	    &medium->media, place, BTT_LAYOUT_V20, 0, &arena, &error);
+	    &medium->media, place, BTT_LAYOUT_V20, 0, NULL, &arena, &error);
 	medium->forbidden = false;
 	if (r == 0)
 		r = arena_recover(&arena, false, &error);
@@ -128,7 +128,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	medium = medium_new(bytes, ARENA_BYTES, MEDIA_CACHE_LINE);
 	oracle_look(bytes, &place, &oracle);
 	r = recover(medium, &place, &oracle);
-	FUZZ_CHECK((r < 0) == (oracle.refused != NULL));
+	/* Of blocks with two owners the log alone shows some. */
+	FUZZ_CHECK(r == 0 ? oracle.refused == NULL
+			  : oracle.refused != NULL || oracle.ntwice > 0);
 	if (oracle_is_sound(&oracle)) {
 		uint64_t nstore = medium->nstore;
 

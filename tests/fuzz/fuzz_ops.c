@@ -261,7 +261,8 @@ change(const struct op *op, bool zero)
 	}
 	apply(off, len, value);
 	if (r < 0) {
-		FUZZ_CHECK(r == -EIO);
+		/* A failure may have set the error flag. */
+		FUZZ_CHECK(r == (run.geometry.read_only ? -EROFS : -EIO));
 		FUZZ_CHECK(run.medium->fail_op > 0 || btt_failed(run.btt) < 0);
 		run.failed = true;
 	} else if (!run.failed &&

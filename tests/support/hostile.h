@@ -41,6 +41,7 @@ struct hostile_case {
 	enum hostile_base base;
 	const char *changes; /* hostile.c has their grammar */
 	int open;            /* what opening it for writing returns */
+	bool is_readable;    /* opening it for reading succeeds all the same */
 	const char *finding; /* what check finds; NULL: nothing, if it opens */
 	int write;           /* what writing sector 0 returns, if it opens */
 	int read;            /* what reading sector 1 returns, if it opens */

@@ -83,9 +83,15 @@ struct btt_open_options {
  * compares), and take media over: on success btt_close closes it, on failure
  * it stays the caller's.
  *
- * Nothing is written before all arenas have been validated; what is written
- * are at most nfree map entries an arena, durable on return.  A damaged
- * primary info block is reported and not mended (P7).
+ * Nothing is written before all arenas have been validated: no number out of
+ * its bounds, no two valid info blocks of an arena that differ, no block with
+ * two owners in the log, nor in the map if that is 64 MiB or less.  What is
+ * written are at most nfree map entries an arena, durable on return.  Damage
+ * of a primary info block is reported and not mended (P7).
+ *
+ * With read_only all of this but the info blocks may be damaged; it is told to
+ * report, and sectors whose recovery is in doubt read as the map has them.  A
+ * BTT whose error flag is set is opened so, too, whatever was asked for.
  *
  * Errors: as btt_probe_namespace; -EROFS where writing was asked for and the medium
  * cannot; -EUCLEAN where the log is damaged.
@@ -111,7 +117,7 @@ struct btt_geometry_info {
 	uint32_t nfree;                 /* of the first arena */
 	enum btt_durability durability; /* never DEFAULT */
 	enum media_granularity granularity;
-	bool read_only;
+	bool read_only; /* as asked for, or for an error flag */
 	uint8_t uuid[BTT_UUID_BYTES];
 	uint8_t parent_uuid[BTT_UUID_BYTES];
 	uint64_t nrecovered; /* writes that open completed */

@@ -168,7 +168,8 @@ struct btt_arena_place {
 	enum btt_info_state backup;
 	bool copies_differ; /* both are valid and not the same bytes */
 	bool are_kin; /* both are valid and the same bytes but for the flags */
-	bool from_backup; /* the primary is unusable, info is the backup's */
+	bool has_error_flag; /* in a valid copy */
+	bool from_backup;    /* the primary is unusable, info is the backup's */
 };
 
 /* One for 512 GiB; an image with more than this many is refused. */
