@@ -185,6 +185,15 @@ control_device_json(struct jsonb *jsonb, struct device *device,
 	return object;
 }
 
+bool
+control_is_listed(struct device *device)
+{
+	struct device_status status;
+
+	device_get_status(device, &status);
+	return status.state != DEVICE_GONE;
+}
+
 struct json_object *
 control_job_json(struct jsonb *jsonb, const struct job_info *info)
 {

@@ -21,6 +21,9 @@ enum {
 struct json_object *control_device_json(struct jsonb *jsonb,
     struct device *device, const char *mountpoint, unsigned flags);
 
+/* One that is gone is still found for a moment, but is none any more. */
+bool control_is_listed(struct device *device);
+
 /*
  * Counters of a device; NULL and no failure if it is not shown.  With buckets:
  * the histograms too.  See control_stats.c.

@@ -22,10 +22,12 @@ control_snapshot(struct control *control, struct jsonb *jsonb, unsigned flags)
 		jsonb->failed = true;
 		return array;
 	}
-	for (i = 0; i < list.ndevice; i++)
-		jsonb_append(jsonb, array,
-		    control_device_json(jsonb, list.devices[i],
-			control->options.mountpoint, flags));
+	for (i = 0; i < list.ndevice; i++) {
+		if (control_is_listed(list.devices[i]))
+			jsonb_append(jsonb, array,
+			    control_device_json(jsonb, list.devices[i],
+				control->options.mountpoint, flags));
+	}
 	registry_list_fini(&list);
 	return array;
 }

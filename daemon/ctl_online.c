@@ -75,7 +75,8 @@ static int
 lost(int r)
 {
 	warnx("the daemon: %s",
-	    r == -ECONNRESET ? "it has gone" : system_error_text(r));
+	    r == -ECONNRESET || r == -EPIPE ? "it has gone"
+					    : system_error_text(r));
 	return ctl_exit_status(r);
 }
 

@@ -44,9 +44,12 @@ ctl_print_json(struct json_object *value)
 void
 ctl_print_json_array(struct json_object *array)
 {
-	puts(json_object_to_json_string_ext(array,
-	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-		JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (json_object_array_length(array) == 0)
+		puts("[]"); /* which json-c would write on two lines */
+	else
+		puts(json_object_to_json_string_ext(array,
+		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(array);
 }
 

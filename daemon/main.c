@@ -59,6 +59,7 @@ struct daemon {
 	unsigned nworker;
 	struct manager *manager;
 	struct session *session;
+	struct manager_kernel kernel; /* how to reach it, by the session */
 	struct caretaker *caretaker;
 	struct control *control;
 	bool hurried; /* told not to wait */
@@ -212,9 +213,20 @@ open_devices(struct daemon *daemon)
 }
 
 static void
-on_hidden(void *arg, const char *name, uint64_t nodeid)
+forget_name(void *arg, const char *name, uint64_t nodeid)
 {
-	session_forget_file(arg, name, nodeid);
+	struct daemon *daemon = arg;
+
+	(void)nodeid;
+	session_forget_name(daemon->session, name);
+}
+
+static void
+forget_data(void *arg, uint64_t nodeid)
+{
+	struct daemon *daemon = arg;
+
+	session_forget_data(daemon->session, nodeid);
 }
 
 /* The session of a new mount, or of the one that the predecessor served. */
@@ -252,7 +264,7 @@ open_and_start_session(struct daemon *daemon)
 		return fail(daemon, path, r, &error);
 	if ((r = session_start(daemon->session, &error)) < 0)
 		return fail(daemon, path, r, &error);
-	manager_set_hidden(daemon->manager, on_hidden, daemon->session);
+	manager_set_kernel(daemon->manager, &daemon->kernel);
 	return 0;
 }
 
@@ -439,7 +451,7 @@ shut_down(struct daemon *daemon)
 		(void)fail(daemon, "reading requests", r, NULL);
 	caretaker_stop(daemon->caretaker);
 	if (daemon->manager != NULL)
-		manager_unset_hidden(daemon->manager);
+		manager_unset_kernel(daemon->manager);
 	/* Whoever still waits is told now, not after the last sync. */
 	session_close(daemon->session);
 	r2 = 0;
@@ -512,7 +524,10 @@ leave_signals_to_keeper(void)
 static int
 run_server(const struct options *options)
 {
-	struct daemon daemon = { .options = options };
+	struct daemon daemon = {
+		.options = options,
+		.kernel = { forget_name, forget_data, &daemon },
+	};
 	int r, r2;
 
 	leave_signals_to_keeper();

@@ -96,18 +96,17 @@ manager_flush_all(struct manager *manager)
 }
 
 void
-manager_set_hidden(struct manager *manager, manager_hidden_fn *fn, void *arg)
+manager_set_kernel(struct manager *manager, const struct manager_kernel *kernel)
 {
-	manager->hidden_arg = arg;
-	manager->hidden = fn;
+	manager->kernel = kernel;
 }
 
 void
-manager_unset_hidden(struct manager *manager)
+manager_unset_kernel(struct manager *manager)
 {
-	pins_close(&manager->hidden_pins);
-	/* The kernel has let go of the mount, so it answers at once. */
-	while (pins_count(&manager->hidden_pins) > 0)
+	pins_close(&manager->kernel_pins);
+	/* It has let go of the mount, so it answers at once. */
+	while (pins_count(&manager->kernel_pins) > 0)
 		manager_sleep_ms(1);
 }
 

@@ -29,10 +29,18 @@
 
 struct keeper_client;
 
-/* The kernel may still know the file of that name and number: it is no more. */
-typedef void manager_hidden_fn(void *arg, const char *name, uint64_t nodeid);
+/*
+ * How to have the kernel forget a file that is no more: its name, as soon as
+ * nobody can enter it, and what is kept of its data, when everybody has left.
+ * Both may wait, the latter for requests about the file.
+ */
+struct manager_kernel {
+	void (*forget_name)(void *arg, const char *name, uint64_t nodeid);
+	void (*forget_data)(void *arg, uint64_t nodeid);
+	void *arg;
+};
 
-/* Keys: I immutable after manager_new, H see manager_set_hidden. */
+/* Keys: I immutable after manager_new, K see manager_set_kernel. */
 struct manager {
 	const struct log *log;        /* [I] */
 	struct keeper_client *keeper; /* [I] NULL: nothing outlives us */
@@ -44,9 +52,8 @@ struct manager {
 	struct workqueue *queue;      /* [I] attaches, detaches */
 	struct workqueue *flushes;    /* [I] so that these need not wait */
 	struct pins open;             /* who attaches; closed at the end */
-	struct pins hidden_pins;      /* who calls hidden */
-	manager_hidden_fn *hidden;    /* [H] */
-	void *hidden_arg;             /* [H] */
+	struct pins kernel_pins;      /* who tells it something */
+	const struct manager_kernel *kernel; /* [K] NULL: there is no mount */
 };
 
 /*
@@ -65,12 +72,12 @@ void manager_set_keeper(
 void manager_free(struct manager *manager);
 
 /*
- * Have fn called from now on for each file that is taken out of the tree; it
- * may wait.  Once.  After manager_unset_hidden it is not running any more.
+ * From now on there is a mount, whose kernel is to be told; once, before
+ * anything can be detached.  After manager_unset_kernel nobody does any more.
  */
-void
-manager_set_hidden(struct manager *manager, manager_hidden_fn *fn, void *arg);
-void manager_unset_hidden(struct manager *manager);
+void manager_set_kernel(
+    struct manager *manager, const struct manager_kernel *kernel);
+void manager_unset_kernel(struct manager *manager);
 
 /* Who is in the way.  found is false where nobody is. */
 struct manager_owner {

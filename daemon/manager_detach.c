@@ -134,16 +134,33 @@ manager_cancel(
 	return r;
 }
 
+/*
+ * The name only.  To forget the whole file the kernel would wait for its
+ * writers, with the directory locked: one device that hangs, and nobody finds
+ * any other.
+ */
 static void
 hide(struct manager *manager, struct device *device, uint64_t nodeid)
 {
 	tree_hide(manager->tree, nodeid);
 	/* A LOOKUP that was faster has been answered when this returns. */
-	if (!pins_take(&manager->hidden_pins))
+	if (!pins_take(&manager->kernel_pins))
 		return;
-	if (manager->hidden != NULL)
-		manager->hidden(manager->hidden_arg, device->name, nodeid);
-	pins_drop(&manager->hidden_pins);
+	if (manager->kernel != NULL)
+		manager->kernel->forget_name(
+		    manager->kernel->arg, device->name, nodeid);
+	pins_drop(&manager->kernel_pins);
+}
+
+/* What others have mapped must not be there any more. */
+static void
+forget_data(struct manager *manager, uint64_t nodeid)
+{
+	if (!pins_take(&manager->kernel_pins))
+		return;
+	if (manager->kernel != NULL)
+		manager->kernel->forget_data(manager->kernel->arg, nodeid);
+	pins_drop(&manager->kernel_pins);
 }
 
 /* Who is still inside; both the log and the job's record tell (CP-14). */
@@ -221,8 +238,10 @@ run_detach(struct work *work)
 	job_set_stage(job, "drain");
 	drain(manager, device);
 	job_set_stage(job, "close");
-	if (status.nodeid != 0)
+	if (status.nodeid != 0) {
+		forget_data(manager, status.nodeid);
 		tree_forget(manager->tree, status.nodeid, device);
+	}
 	if ((r = device_close(device)) < 0)
 		tell_flush_error(device, r);
 	registry_disclaim(manager->registry, device);

@@ -85,9 +85,10 @@ registry_insert(
 		r = -ENOSPC;
 	} else {
 		registry->ndevice++;
+		device_ref(device);
 		TAILQ_INSERT_TAIL(&registry->list, device, in_list);
-		SLIST_INSERT_HEAD(bucket_of(registry, device->name),
-		    device_ref(device), in_bucket);
+		SLIST_INSERT_HEAD(
+		    bucket_of(registry, device->name), device, in_bucket);
 	}
 	mutex_unlock(&registry->lock);
 	return r;

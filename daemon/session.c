@@ -247,16 +247,19 @@ session_start(struct session *session, struct btt_error *error)
 	return system_error(error, -r, "starting the workers");
 }
 
+/* That the kernel does not know it, or has no mount any more, is as good. */
 void
-session_forget_file(struct session *session, const char *name, uint64_t nodeid)
+session_forget_name(struct session *session, const char *name)
 {
 	sync_assert_none_held(SYNC_HERE);
-	/*
-	 * That the kernel does not know it, or has no mount any more, is as
-	 * good.  The second call is for shared mappings.
-	 */
-	(void)fuse_lowlevel_notify_delete(
-	    session->fuse, FUSE_ROOT_ID, nodeid, name, strlen(name));
+	(void)fuse_lowlevel_notify_inval_entry(
+	    session->fuse, FUSE_ROOT_ID, name, strlen(name));
+}
+
+void
+session_forget_data(struct session *session, uint64_t nodeid)
+{
+	sync_assert_none_held(SYNC_HERE);
 	(void)fuse_lowlevel_notify_inval_inode(session->fuse, nodeid, 0, 0);
 }
 

@@ -65,13 +65,13 @@ int
 session_start(struct session *session, struct btt_error *error) BTT_MUST_CHECK;
 
 /*
- * Have the kernel forget a file of the directory: its name, at once, also where
- * it is open, and what it keeps of its content.  Waits for requests about the
- * directory that are being served, so not for a worker to do.  Nothing else may
- * be held either.
+ * Have the kernel forget a name in the directory, also where the file is open;
+ * or what it keeps of a file's content, for shared mappings.  The former waits
+ * for requests about the directory that are being served, the latter for those
+ * about the file: not for a worker to do, and with nothing held.
  */
-void
-session_forget_file(struct session *session, const char *name, uint64_t nodeid);
+void session_forget_name(struct session *session, const char *name);
+void session_forget_data(struct session *session, uint64_t nodeid);
 
 /* Readable, for poll(2), when the file system has gone or a worker failed. */
 int session_fd(const struct session *session);

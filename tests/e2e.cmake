@@ -40,6 +40,12 @@ bttfs_e2e_test(e2e-stats test-stats.sh LABELS e2e)
 bttfs_e2e_test(e2e-stress test-stress.sh LABELS e2e)
 bttfs_e2e_test(e2e-stress-long test-stress.sh 30 64M
   LABELS e2e slow TIMEOUT 1800)
+bttfs_e2e_test(e2e-control test-control.sh LABELS e2e)
+bttfs_e2e_test(e2e-control-wedge test-control-wedge.sh LABELS e2e)
+bttfs_e2e_test(e2e-control-many test-control-many.sh LABELS e2e)
+bttfs_e2e_test(e2e-control-stress test-control-stress.sh 10 LABELS e2e)
+bttfs_e2e_test(e2e-control-stress-long test-control-stress.sh 600
+  LABELS e2e slow TIMEOUT 4000)
 bttfs_e2e_test(e2e-kill test-kill.sh 5 LABELS e2e)
 bttfs_e2e_test(e2e-kill-many test-kill.sh 200 LABELS e2e slow TIMEOUT 7200)
 bttfs_e2e_test(e2e-kernel test-kernel.sh LABELS kernel TIMEOUT 1900)

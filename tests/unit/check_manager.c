@@ -306,6 +306,35 @@ START_TEST(detach__waits_for_who_is_inside)
 }
 END_TEST
 
+/* The memory goes with the last reference, and ours is the last one. */
+START_TEST(detach__leaves_no_reference)
+{
+	struct device_options options;
+	char path[RIG_PATH_BYTES];
+	struct device *device;
+	unsigned i;
+
+	rig_image(&rig, "vol");
+	for (i = 0; i < 3; i++) {
+		rig_options(&rig, "vol", path, &options);
+		/* Detached after it was shown, has failed, or is replaced. */
+		options.trial.stage = i == 0 ? NULL : "show";
+		options.trial.error = -EIO;
+		(void)rig_attach_with(&rig, &options);
+		device = registry_find(rig.manager->registry, "vol");
+		ck_assert_ptr_nonnull(device);
+		if (i == 2)
+			rig_attach(&rig, "vol");
+		(void)rig_detach(&rig, "vol", false);
+		/* The job drops its own after it has told its end. */
+		while (atomic_load(&device->nref) > 1)
+			usleep(1000);
+		ck_assert_uint_eq(atomic_load(&device->nref), 1);
+		device_unref(device);
+	}
+}
+END_TEST
+
 START_TEST(stop__refuses_what_comes_after)
 {
 	struct btt_error error = { "" };
@@ -361,8 +390,8 @@ main(void)
 		attach__is_refused_while_the_backing_is_taken,
 		detach__of_a_failed_device_forgets_it,
 		detach__of_an_open_device_needs_force,
-		detach__waits_for_who_is_inside, stop__refuses_what_comes_after,
-		NULL };
+		detach__waits_for_who_is_inside, detach__leaves_no_reference,
+		stop__refuses_what_comes_after, NULL };
 	Suite *suite;
 
 	suite = suite_create("manager");

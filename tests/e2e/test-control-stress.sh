@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# usage: test-control-stress.sh [-b BUILD-DIRECTORY] [SECONDS [SEED]]
+#
+# Eight clients attach, detach, list, use, check and spoil 64 devices of one
+# daemon for so long (20 s).  Nothing is half-made, lost, torn or left: neither
+# descriptors, threads nor memory, and every device is clean at the end.  With a
+# build of a sanitizer it must have nothing to report either.
+
+time_limit=$((${e2e_stress_limit:-4000}))
+. "$(dirname "$0")/functions.sh"
+. "$(dirname "$0")/control.sh"
+requires root fuse programs python3
+make_shm
+
+seconds=${1-20}
+seed=${2-$RANDOM}
+export TSAN_OPTIONS="second_deadlock_stack=1 exitcode=66"
+export ASAN_OPTIONS="exitcode=66 detect_leaks=1"
+bits=$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)
+if [ "$bits" -gt 28 ] && setarch -R true 2>/dev/null; then
+	bttfs_command=(setarch -R "$bttfs")
+fi
+
+mkdir "$shm/images"
+mkdev "$shm/first" 17M 4096 --sparse
+for ((i = 0; i < 64; i++)); do
+	mkdev "$shm/images/vol$i" 17M 4096 --sparse
+done
+
+# What the server has of a kind that it must not have more of afterwards.
+server_count() {
+	local server
+	server=$(server_of "${daemons[$control_mnt]}")
+	case $1 in
+	descriptors) find "/proc/$server/fd" -mindepth 1 | wc -l ;;
+	threads) find "/proc/$server/task" -mindepth 1 -maxdepth 1 | wc -l ;;
+	memory) sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' \
+	    "/proc/$server/status" ;;
+	esac
+}
+storm() {
+	python3 "$support/control_stress.py" "$control" "$control_mnt" \
+	    "$shm/images" "$@" "$bttctl"
+}
+
+detach_volumes() {
+	local names
+	mapfile -t names < <(ctl list --names | grep vol)
+	[ ${#names[@]} -eq 0 ] ||
+	    same "detach all but one" 0 \
+	    "$(status_of ctl detach -f --idempotent "${names[@]}")"
+}
+
+serve_control "$shm/first" sparse
+# Once to reach what it keeps: threads, the ring of events.
+check "the clients disagree in the beginning" storm 3 "$seed" >"$work/out"
+detach_volumes
+descriptors=$(server_count descriptors)
+memory=$(server_count memory)
+check "the clients disagree, seed $seed" storm "$seconds" "$seed"
+detach_volumes
+same "descriptors" "$descriptors" "$(server_count descriptors)"
+note "threads: $(server_count threads), memory: $memory KiB, then $(server_count memory)"
+check "there are too many threads" test "$(server_count threads)" -le 110
+if ! grep -q __tsan_init "$bttfs" && ! grep -q __asan_init "$bttfs"; then
+	check "it has grown from $memory to $(server_count memory) KiB" \
+	    test "$(server_count memory)" -le $((memory + memory / 4 + 4096))
+fi
+umount_bttfs "$control_mnt"
+if grep -E 'WARNING: ThreadSanitizer|ERROR: .*Sanitizer|runtime error|lanes:' \
+    "${daemon_logs[$control_mnt]}"; then
+	cat "${daemon_logs[$control_mnt]}" >&2
+	fail "there is a report"
+fi
+for ((i = 0; i < 64; i++)); do
+	check "vol$i is not clean" is_clean "$shm/images/vol$i"
+done
+finish
