@@ -67,6 +67,7 @@ RULES = {
 
 # Where the model leaves something to the kernel.
 KERNEL_RULES = {
+    "small": "16 MiB and a page are the least that a namespace of v1.1 has",
     "nfree": "fewer than 256 log pairs: the probe fails",
     "place": "another version than 1.1: not looked for where there is no label",
     "next": "the arena has a successor, and there is none: the probe fails",
@@ -783,6 +784,7 @@ def expect_kernel(model, image, rules):
     if not info.ok:
         return None
     for rule, applies in (
+            ("small", image.size < ARENA_MIN + PAGE),
             ("place", (info.major, info.minor) != (1, 1)),
             ("nfree", info.nfree < 256),
             ("next", info.nextoff != 0),
