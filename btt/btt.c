@@ -107,8 +107,7 @@ static int
 check_copies(const struct btt_probe *probe, struct btt_error *error)
 {
 	for (uint32_t i = 0; i < probe->narena; i++) {
-		if (probe->arena[i].copies_differ &&
-		    !probe->arena[i].are_kin)
+		if (probe->arena[i].copies_differ && !probe->arena[i].are_kin)
 			return btt_error_set(error, -EUCLEAN,
 			    "arena %u: both info blocks are valid, and they "
 			    "differ; it can still be opened read-only",
