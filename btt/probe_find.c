@@ -413,7 +413,11 @@ labels_are_sectors(const struct probe_walk *whole, uint64_t labels_off)
 
 	if (place == NULL)
 		return 0;
-	return place->are_kin ? 1 : -EUCLEAN;
+	/* It may be the only copy, if the other one is damaged. */
+	return place->backup == BTT_INFO_VALID &&
+		(!place->copies_differ || place->are_kin)
+	    ? 1
+	    : -EUCLEAN;
 }
 
 int
