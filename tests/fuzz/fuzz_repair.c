@@ -70,22 +70,41 @@ unwrap(struct medium *medium)
 	media_close(&medium->media);
 }
 
-/* What a reader sees; nothing where it does not open. */
+static void
+note_damage(void *arg, const struct btt_finding *finding)
+{
+	bool *is_damaged = arg;
+
+	/* Of info blocks it has another copy, and reads the same. */
+	*is_damaged |= finding->severity == BTT_DAMAGE &&
+	    strncmp(finding->name, "info", 4) != 0;
+}
+
+/*
+ * What a reader sees; nothing where it does not open, or only in spite of
+ * damage of the log or map: then interrupted writes are shown undone that a
+ * repair completes.
+ */
 static void
 read_contents(uint8_t *image, struct contents *ret)
 {
-	const struct btt_open_options options = { .read_only = true };
+	bool is_damaged = false;
+	const struct btt_open_options options = {
+		.read_only = true,
+		.report = note_damage,
+		.report_arg = &is_damaged,
+	};
 	struct medium *medium = wrap(image);
 	struct btt_geometry_info geometry;
 	struct btt *btt;
 
 	medium->forbidden = medium->media.read_only = true;
-	ret->is_open =
-	    btt_open(&medium->media, run.pool, &options, &btt, NULL) == 0;
-	if (!ret->is_open) {
+	ret->is_open = false;
+	if (btt_open(&medium->media, run.pool, &options, &btt, NULL) < 0) {
 		unwrap(medium);
 		return;
 	}
+	ret->is_open = !is_damaged;
 	btt_get_geometry(btt, &geometry);
 	ret->nsector = geometry.nsector;
 	ret->sector_bytes = geometry.sector_bytes;
