@@ -253,7 +253,7 @@ is_locked() {
 # A large repair, killed somewhere: the next one ends as one that was left
 # alone, and the undo file brings back what was there.
 test_kill() {
-	local i child undone=0 cut=0
+	local i child undone=0 cut=0 most_ms=64
 	local repair=(check --repair --yes --quiet --allow-data-loss
 	    --rewrite-log)
 	image=$work/large.img
@@ -270,11 +270,17 @@ test_kill() {
 		child=$!
 		# The undo file is there right before the first change.
 		wait_for 30 has_undo_file "$child"
-		sleep "0.$(printf %03d $((RANDOM % 150)))"
+		sleep "0.$(printf %03d $((RANDOM % most_ms)))"
 		! is_running "$child" || kill -KILL "$child" 2>/dev/null
 		wait "$child" 2>/dev/null
-		cmp -s "$image" "$work/whole.img" ||
-		    cmp -s "$image" "$work/broken.img" || cut=$((cut + 1))
+		# How long it takes is the machine's: search for its middle.
+		if cmp -s "$image" "$work/whole.img"; then
+			most_ms=$((most_ms / 2 + 1))
+		elif cmp -s "$image" "$work/broken.img"; then
+			most_ms=$((most_ms < 400 ? most_ms * 2 : 400))
+		else
+			cut=$((cut + 1))
+		fi
 		if ((i % 2 == 0)); then
 			# Half an undo file: then nothing was changed yet.
 			"$bttctl" undo --quiet "$work/1.undo" "$image" ||
