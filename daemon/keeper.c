@@ -487,6 +487,8 @@ keeper_run(const struct options *options, int argc, char *argv[])
 		keep(&keeper);
 	mount_free(keeper.mount);
 	kept_fds_fini(&keeper.kept);
-	/* The rest, the process's end gives back. */
+	keeper_unprepare(&keeper);
+	free(keeper.crashes);
+	/* Descriptors, the process's end gives back. */
 	return keeper.status;
 }

@@ -32,7 +32,8 @@ struct keeper {
 	const struct options *options;
 	struct log log;
 	struct process_start start;
-	char **argv;         /* for servers, ended by NULL */
+	char **argv; /* for servers, ended by NULL; [1] is theirs to fill */
+	int nargv;
 	char *program;       /* what to execute */
 	struct mount *mount; /* NULL before it is asked for */
 	struct kept_fds kept;
@@ -71,6 +72,8 @@ uint64_t keeper_now_ms(void);
  */
 int
 keeper_prepare(struct keeper *keeper, int argc, char *argv[]) BTT_MUST_CHECK;
+/* Give back what that took, whether or not it succeeded. */
+void keeper_unprepare(struct keeper *keeper);
 /* Start a server and tell it what is kept. */
 int keeper_start_server(struct keeper *keeper) BTT_MUST_CHECK;
 

@@ -60,16 +60,29 @@ keeper_prepare(struct keeper *keeper, int argc, char *argv[])
 	keeper->program = program_path();
 	if (keeper->argv == NULL || keeper->program == NULL)
 		return -ENOMEM;
-	keeper->argv[0] = argv[0];
-	for (i = 1; i < argc; i++) {
-		keeper->argv[i + 1] = argv[i];
-		if (argv[i] != options->backing &&
-		    argv[i] != options->mountpoint)
-			continue;
-		if ((keeper->argv[i + 1] = absolute(argv[i])) == NULL)
+	keeper->nargv = argc + 1;
+	for (i = 0; i < argc; i++) {
+		bool is_path = argv[i] == options->backing ||
+		    argv[i] == options->mountpoint;
+		/* The second place is the option's. */
+		char **place = &keeper->argv[i == 0 ? 0 : i + 1];
+
+		*place = is_path ? absolute(argv[i]) : strdup(argv[i]);
+		if (*place == NULL)
 			return -errno;
 	}
 	return 0;
+}
+
+void
+keeper_unprepare(struct keeper *keeper)
+{
+	int i;
+
+	for (i = 0; keeper->argv != NULL && i < keeper->nargv; i++)
+		free(keeper->argv[i]);
+	free(keeper->argv);
+	free(keeper->program);
 }
 
 static int
