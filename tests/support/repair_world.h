@@ -375,7 +375,7 @@ world_log_says(const struct world *world, uint32_t sector, uint32_t from,
     uint32_t to, unsigned nentry)
 {
 	const uint8_t *log =
-	    world->damaged.rest + world->info.logoff - world->info.mapoff;
+	    world->damaged.rest + (world->info.logoff - world->info.mapoff);
 
 	for (uint32_t i = 0; i < 4 * WORLD_NPAIR; i++) {
 		const uint8_t *entry = log + 16ull * i;
@@ -398,7 +398,7 @@ static inline unsigned
 world_nclaim(const struct world *world, uint32_t block)
 {
 	const uint8_t *log =
-	    world->damaged.rest + world->info.logoff - world->info.mapoff;
+	    world->damaged.rest + (world->info.logoff - world->info.mapoff);
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < NSECTOR; i++)
