@@ -41,28 +41,41 @@ used_slots(const struct log_survey *survey, uint32_t pair)
 	return flog_used_slots(&survey->media[(size_t)pair * FLOG_GROUP_SLOTS]);
 }
 
-/* Slots in use; where groups disagree, those of the majority. */
+/*
+ * Was a repair about to give the pair a block, see CHECK_SEQ_REPAIR?  Then that
+ * is in new_map of the entry.
+ */
+static bool
+is_marked(const struct log_survey *survey, uint32_t pair,
+    struct flog_entry *ret_entry)
+{
+	*ret_entry =
+	    flog_decode(&survey->media[(size_t)pair * FLOG_GROUP_SLOTS]);
+	return ret_entry->seq == CHECK_SEQ_REPAIR;
+}
+
+/*
+ * Slots in use; where groups disagree, those of the majority.  Pairs that a
+ * repair has marked have no vote: what is left in them must not decide how the
+ * others are read.
+ */
 static void
 find_slots(struct log_survey *survey)
 {
 	struct check *check = survey->check;
+	struct flog_entry mark;
 	uint32_t nnew = 0;
 	uint32_t nold = 0;
-	uint32_t bad_group;
-	int r;
 
-	r = flog_detect(
-	    survey->media, survey->nfree, &survey->log->slots, &bad_group);
-	if (r < 0) {
-		for (uint32_t i = 0; i < survey->nfree; i++) {
-			unsigned used = used_slots(survey, i);
+	for (uint32_t i = 0; i < survey->nfree; i++) {
+		unsigned used = used_slots(survey, i);
 
-			nnew += used == FLOG_USED_NEW;
-			nold += used == FLOG_USED_OLD;
-		}
-		survey->log->slots =
-		    nold > nnew ? FLOG_SLOTS_OLD : FLOG_SLOTS_NEW;
+		if (is_marked(survey, i, &mark))
+			continue;
+		nnew += used == FLOG_USED_NEW;
+		nold += used == FLOG_USED_OLD;
 	}
+	survey->log->slots = nold > nnew ? FLOG_SLOTS_OLD : FLOG_SLOTS_NEW;
 	if (survey->log->slots.slot[1] == FLOG_SLOTS_OLD.slot[1])
 		check_found(check, CHECK_LOG_PAD, BTT_NO_ENTRY,
 		    pair_off(survey, 0),
@@ -208,14 +221,13 @@ pick_half(struct log_survey *survey, uint32_t index, struct flog_entry half[2])
 	return -1;
 }
 
-/* A repair was about to give the pair a block, see CHECK_SEQ_REPAIR. */
+/* It gets that block, whatever else is in it. */
 static bool
-check_repair(struct log_survey *survey, uint32_t index)
+check_mark(struct log_survey *survey, uint32_t index)
 {
-	struct flog_entry entry =
-	    flog_decode(&survey->media[(size_t)index * FLOG_GROUP_SLOTS]);
+	struct flog_entry entry;
 
-	if (entry.seq != CHECK_SEQ_REPAIR)
+	if (!is_marked(survey, index, &entry))
 		return false;
 	check_found(survey->check, CHECK_LOG_SEQ, index,
 	    pair_off(survey, index), "a repair of this pair was cut short");
@@ -236,7 +248,7 @@ check_pair(struct log_survey *survey, uint32_t index)
 	int newer;
 
 	pair->free_block = CHECK_NO_BLOCK;
-	if (check_repair(survey, index)) {
+	if (check_mark(survey, index)) {
 		set_damaged(survey, index, CHECK_LOG_SEQ);
 		return;
 	}

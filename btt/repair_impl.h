@@ -15,10 +15,13 @@
  *			given to depends on the log, which has not changed yet,
  *			and on two ascending lists, which stay in step when a
  *			pair of them is gone.
- *	MARK, CLEAR,	Pairs get their blocks.  From the mark on a pair means
- *	COMMIT		that block whatever else is in it, so the next repair
+ *	MARK, MARK2,	Pairs get their blocks.  From the mark on a pair means
+ *	CLEAR, COMMIT	that block whatever else is in it, so the next repair
  *			comes to the same; the rest of it is in order before the
- *			mark is replaced.
+ *			mark is replaced.  What pairs without a mark mean depends
+ *			on the slots that most of them use: so those that use
+ *			them are marked last, and none without is left that
+ *			another majority would be read by.
  *	ROTATE ...	Sound pairs, rewritten: each write is one that the
  *			engine might do, a record that moves nothing.
  *	FLAG2, FLAG	The error flag, as it was set: backup first.
@@ -37,6 +40,7 @@ enum repair_round {
 	REPAIR_ROUND_INFO,
 	REPAIR_ROUND_MAP,
 	REPAIR_ROUND_MARK,
+	REPAIR_ROUND_MARK2,
 	REPAIR_ROUND_CLEAR,
 	REPAIR_ROUND_COMMIT,
 	REPAIR_ROUND_ROTATE,

@@ -79,6 +79,16 @@ fresh_entry(const struct log_plan *log_plan, uint32_t index, uint32_t block)
 	return entry;
 }
 
+/* Does the pair use those slots that make the log's what they are? */
+static bool
+is_of_majority(const struct log_plan *log_plan, uint32_t index)
+{
+	unsigned used =
+	    flog_used_slots(&log_plan->media[(size_t)index * FLOG_GROUP_SLOTS]);
+
+	return used == (1u | 1u << log_plan->log->slots.slot[1]);
+}
+
 /*
  * The pair gets a block that its entries may say nothing about.  With the first
  * store it means that block and nothing else, and nobody opens the BTT until the
@@ -91,8 +101,10 @@ reset_pair(struct log_plan *log_plan, uint32_t index, uint32_t block)
 	struct group group;
 
 	load_group(log_plan, index, &group);
-	set_word(log_plan, &group, REPAIR_ROUND_MARK, 1,
-	    word_of(block, CHECK_SEQ_REPAIR));
+	set_word(log_plan, &group,
+	    is_of_majority(log_plan, index) ? REPAIR_ROUND_MARK2
+					    : REPAIR_ROUND_MARK,
+	    1, word_of(block, CHECK_SEQ_REPAIR));
 	set_word(log_plan, &group, REPAIR_ROUND_CLEAR, 0,
 	    word_of(entry.lba, entry.old_map));
 	for (unsigned i = 2; i < GROUP_WORDS; i++)

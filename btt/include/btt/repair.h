@@ -17,7 +17,7 @@
  *    with all changes to map and log of that arena, unless the caller allows
  *    the loss.
  *  - A crash at any point of it leaves what a second repair, with the same
- *    options, brings to the same end.
+ *    options, brings to the same end, byte for byte.
  *  - Afterwards every block has one owner (I1), and a check has no more to say
  *    than what was refused.  What is sound is not touched.
  *
