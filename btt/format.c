@@ -9,6 +9,8 @@
  *	info blocks, from the	none, until the first arena's backup is there:
  *	last arena's to the	from then on what we open, by that backup, is
  *	first, backups first	whole, and others see it with the last block
+ *	of a pool: descriptor,	none, until the header is there
+ *	then header
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,8 +25,9 @@
 #include "layout.h"
 #include "probe.h"
 
-/* Internal blocks start at multiples of it, as the kernel's do. */
+/* Internal blocks start at multiples of it: the kernel's, and PMDK's. */
 #define BLOCK_ALIGN 64u
+#define BLOCK_ALIGN_POOL 256u
 /* Bytes changed by one operation, and between two reports of progress. */
 #define ZERO_BYTES (UINT64_C(2) << 20)
 #define LOG_BYTES (UINT64_C(64) << 10)
@@ -41,7 +44,31 @@ struct plan {
 static uint64_t
 plan_start(enum btt_layout layout)
 {
-	return layout == BTT_LAYOUT_V20 ? 0 : BTT_V11_OFFSET;
+	switch (layout) {
+	case BTT_LAYOUT_V11:
+		return BTT_V11_OFFSET;
+	case BTT_LAYOUT_V20:
+		return 0;
+	case BTT_LAYOUT_POOL:
+		return BTT_POOL_OFFSET;
+	}
+	return 0;
+}
+
+/* Of an arena of that size, numbers and offsets only. */
+static int
+plan_geometry(const struct btt_create_options *options, uint64_t arena_bytes,
+    struct btt_info *ret_info)
+{
+	bool is_pool = options->layout == BTT_LAYOUT_POOL;
+	int r;
+
+	r = btt_geometry(arena_bytes, options->sector_bytes, options->nfree,
+	    is_pool ? BLOCK_ALIGN_POOL : BLOCK_ALIGN, ret_info);
+	/* libpmemblk wants no more free blocks than others (8.1). */
+	if (r == 0 && is_pool && ret_info->external_nlba < options->nfree)
+		return -ENOSPC;
+	return r;
 }
 
 /* All arenas but the last are as long as can be (1.6). */
@@ -58,8 +85,8 @@ plan_arena(const struct plan *plan, uint32_t index, struct btt_info *ret_info)
 	struct btt_info info = { 0 };
 	int r;
 
-	r = btt_geometry(btt_arena_bytes(plan->raw_bytes, index),
-	    options->sector_bytes, options->nfree, BLOCK_ALIGN, &info);
+	r = plan_geometry(
+	    options, btt_arena_bytes(plan->raw_bytes, index), &info);
 	if (r < 0)
 		return r;
 	memcpy(info.uuid, options->uuid, sizeof(info.uuid));
@@ -77,9 +104,14 @@ static int
 check_options(const struct btt_create_options *options, struct btt_error *error)
 {
 	if (options->layout != BTT_LAYOUT_V11 &&
-	    options->layout != BTT_LAYOUT_V20)
+	    options->layout != BTT_LAYOUT_V20 &&
+	    options->layout != BTT_LAYOUT_POOL)
 		return btt_error_set(
 		    error, -EINVAL, "this layout cannot be created");
+	if (options->layout == BTT_LAYOUT_POOL &&
+	    options->nfree != BTT_NFREE_DEFAULT)
+		return btt_error_set(error, -EINVAL,
+		    "a pool has %u free blocks", BTT_NFREE_DEFAULT);
 	if (!btt_sector_size_known(options->sector_bytes))
 		return btt_error_set(error, -EINVAL,
 		    "sectors of %u bytes are not supported",
@@ -104,8 +136,7 @@ least_bytes(const struct plan *plan)
 		    (low + high) / 2 - (low + high) / 2 % BTT_ALIGN;
 		struct btt_info info;
 
-		if (btt_geometry(middle, plan->options->sector_bytes,
-			plan->options->nfree, BLOCK_ALIGN, &info) == 0)
+		if (plan_geometry(plan->options, middle, &info) == 0)
 			high = middle;
 		else
 			low = middle + BTT_ALIGN;
@@ -458,6 +489,28 @@ write_infos(struct creation *creation)
 	return 0;
 }
 
+/* With the header there is a pool, and a BTT in it. */
+static int
+write_pool_head(struct creation *creation)
+{
+	uint8_t header[BTT_INFO_BYTES];
+	uint8_t descriptor[BTT_INFO_BYTES];
+	int r;
+
+	r = pool_encode(
+	    creation->plan->options, creation->media->size, header, descriptor);
+	if (r < 0)
+		return btt_error_set(
+		    creation->error, r, "pools of this machine are not known");
+	if ((r = put(creation, POOL_DESCRIPTOR_OFFSET, descriptor,
+		 sizeof(descriptor))) < 0 ||
+	    (r = fence(creation)) < 0)
+		return r;
+	if ((r = put(creation, 0, header, sizeof(header))) < 0)
+		return r;
+	return fence(creation);
+}
+
 /* Bytes of maps and logs, for the reports. */
 static int
 count_work(struct creation *creation)
@@ -476,6 +529,14 @@ count_work(struct creation *creation)
 	return 0;
 }
 
+static bool
+is_null(const uint8_t uuid[BTT_UUID_BYTES])
+{
+	static const uint8_t null[BTT_UUID_BYTES];
+
+	return memcmp(uuid, null, sizeof(null)) == 0;
+}
+
 int
 btt_create(struct media *media, const struct btt_create_options *options,
     struct btt_error *error)
@@ -486,6 +547,9 @@ btt_create(struct media *media, const struct btt_create_options *options,
 
 	if ((r = make_plan(media->size, options, &plan, error)) < 0)
 		return r;
+	if (options->layout == BTT_LAYOUT_POOL &&
+	    (is_null(options->parent_uuid) || is_null(options->pool_part_uuid)))
+		return btt_error_set(error, -EINVAL, "the pool has no uuid");
 	if (media->read_only)
 		return btt_error_set(error, -EROFS, "medium is read-only");
 	creation.plan = &plan;
@@ -495,7 +559,9 @@ btt_create(struct media *media, const struct btt_create_options *options,
 	if (!options->medium_is_zero && !MUTANT(72) &&
 	    (r = erase_old(&creation)) < 0)
 		return r;
-	if ((r = write_arenas(&creation)) < 0)
+	if ((r = write_arenas(&creation)) < 0 ||
+	    (r = write_infos(&creation)) < 0)
 		return r;
-	return write_infos(&creation);
+	return options->layout == BTT_LAYOUT_POOL ? write_pool_head(&creation)
+						  : 0;
 }

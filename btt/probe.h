@@ -99,7 +99,8 @@ enum pool_state {
 	POOL_NONE,
 	POOL_VALID,
 	POOL_BROKEN,  /* signature without checksum */
-	POOL_UNKNOWN, /* another version or feature */
+	POOL_UNKNOWN, /* another version, feature or machine */
+	POOL_PART,    /* other files belong to it */
 };
 
 #define POOL_UUID_OFFSET 24u /* of the set, in the header */
@@ -113,5 +114,13 @@ struct pool {
 
 /* Reads errors as POOL_NONE. */
 void pool_find(const struct media *media, struct pool *ret_pool);
+
+/*
+ * The two pages of a new pool, the header at 0 and the descriptor behind it.
+ * Returns 0, or -ENOTSUP on machines whose pools are not known.
+ */
+int pool_encode(const struct btt_create_options *options, uint64_t media_bytes,
+    uint8_t ret_header[BTT_INFO_BYTES], uint8_t ret_descriptor[BTT_INFO_BYTES])
+    BTT_MUST_CHECK;
 
 #endif

@@ -118,7 +118,7 @@ explain_absence(struct probe_walk *walk, const struct pool *pool)
 	case POOL_VALID:
 		walk->r = btt_error_set(error, -EMEDIUMTYPE,
 		    "a pmemblk pool without a BTT: nothing was ever written "
-		    "to it");
+		    "to it (bttctl create --force --layout pool makes one)");
 		break;
 	case POOL_BROKEN:
 		walk->r = btt_error_set(error, -EUCLEAN,
@@ -126,7 +126,12 @@ explain_absence(struct probe_walk *walk, const struct pool *pool)
 		break;
 	case POOL_UNKNOWN:
 		walk->r = btt_error_set(error, -ENOTSUP,
-		    "a pmemblk pool of an unknown version or feature");
+		    "a pmemblk pool of an unknown version, feature or "
+		    "machine");
+		break;
+	case POOL_PART:
+		walk->r = btt_error_set(
+		    error, -ENOTSUP, "one of several files of a pmemblk pool");
 		break;
 	case POOL_NONE:
 		walk->r = btt_error_set(error, -EMEDIUMTYPE,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include <btt/format.h>
 #include <btt/media.h>
@@ -39,7 +40,7 @@ struct create_options {
 };
 
 /* In the order of enum btt_layout. */
-static const char *const layouts[] = { "1.1", "2.0", NULL };
+static const char *const layouts[] = { "1.1", "2.0", "pool", NULL };
 
 #define AT(member) offsetof(struct create_options, member)
 static const struct ctl_option options_table[] = {
@@ -49,12 +50,12 @@ static const struct ctl_option options_table[] = {
 	    "bytes of a sector (4096)" },
 	{ 0, "nfree", CTL_NUMBER, AT(nfree), "N", NULL,
 	    "free blocks of each arena (256, or 4096)" },
-	{ 0, "layout", CTL_CHOICE, AT(layout), "1.1|2.0", layouts,
-	    "version of the format (1.1)" },
+	{ 0, "layout", CTL_CHOICE, AT(layout), "1.1|2.0|pool", layouts,
+	    "version of the format, or a libpmemblk pool (1.1)" },
 	{ 'u', "uuid", CTL_UUID, AT(uuid), "U", NULL,
 	    "identity of the BTT (random)" },
 	{ 0, "parent-uuid", CTL_UUID, AT(parent_uuid), "U", NULL,
-	    "identity of the namespace around it (null)" },
+	    "identity of the namespace around it (null), or pool" },
 	{ 0, "sparse", CTL_SWITCH, AT(sparse), NULL, NULL,
 	    "leave holes and allow copy-on-write" },
 	{ 'f', "force", CTL_SWITCH, AT(force), NULL, NULL,
@@ -77,6 +78,30 @@ struct creation {
 	const char *method;       /* how the zeroes were made */
 	const char *nfree_reason; /* for people */
 };
+
+/* libpmemblk wants uuids of the pool and of each file, and no other nfree. */
+static int
+prepare_pool(struct creation *creation, struct btt_error *error)
+{
+	const struct create_options *options;
+	struct btt_create_options *create;
+	int r;
+
+	options = creation->options;
+	create = &creation->create;
+	if ((!options->parent_uuid.given &&
+		(r = ctl_random_uuid(create->parent_uuid)) < 0) ||
+	    (r = ctl_random_uuid(create->pool_part_uuid)) < 0)
+		return btt_error_set(error, r, "no random numbers");
+	if (ctl_uuid_is_null(create->parent_uuid))
+		return btt_error_set(
+		    error, -EINVAL, "the parent uuid, the pool's, is null");
+	if (create->nfree != BTT_NFREE_DEFAULT)
+		return btt_error_set(error, -EINVAL,
+		    "a pool has %u free blocks", BTT_NFREE_DEFAULT);
+	create->pool_created = (uint64_t)time(NULL);
+	return 0;
+}
 
 /* Turn the command line into what the library is asked for. */
 static int
@@ -109,7 +134,8 @@ prepare(struct creation *creation, struct btt_error *error)
 		return btt_error_set(error, r, "no random numbers");
 	if (options->uuid.given && ctl_uuid_is_null(create->uuid))
 		return btt_error_set(error, -EINVAL, "the uuid is null");
-	return 0;
+	return create->layout == BTT_LAYOUT_POOL ? prepare_pool(creation, error)
+						 : 0;
 }
 
 /* Would a BTT of these properties fit?  Before anything is touched. */
@@ -210,6 +236,7 @@ choose_nfree(struct creation *creation)
 	create = &creation->create;
 	media = creation->media;
 	if (creation->options->nfree.given ||
+	    create->layout == BTT_LAYOUT_POOL ||
 	    media->granularity != MEDIA_PAGE ||
 	    media->size < NFREE_PAGE_MIN_BYTES ||
 	    media->size / NFREE_PAGE_PART / NFREE_PAGE < create->sector_bytes)

@@ -34,7 +34,7 @@ find_btt(const struct media *media, bool *ret_found,
 	r = btt_probe(media, &probe, &reason);
 	if (r == -EMEDIUMTYPE)
 		return 0;
-	if (r == -EUCLEAN || r == -ENOTSUP) {
+	if (r == -EUCLEAN || r == -ENOTSUP || r == -ENOTUNIQ) {
 		snprintf(ret_text, OCCUPANT_TEXT_BYTES, "a BTT (%.150s)",
 		    reason.text);
 		*ret_found = true;

@@ -1,3 +1,3 @@
-foreach(part format media engine)
+foreach(part format dialects media engine)
   include(btt_${part}.cmake OPTIONAL)
 endforeach()

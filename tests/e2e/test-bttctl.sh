@@ -32,7 +32,7 @@ test_command_line() {
 	run 129 create -s 12X "$work/x"
 	said err 'not a size'
 	run 129 create --layout 3.0 "$work/x"
-	said err 'not one of 1.1 2.0'
+	said err 'not one of 1.1 2.0 pool'
 	run 129 info a b
 	said err 'one too many: b'
 	run 16 check
@@ -88,10 +88,10 @@ test_manual_has_every_option() {
 	done
 }
 
-# Every sector size in both layouts: made, shown, and clean.
+# Every sector size in all layouts: made, shown, and clean.
 test_every_format() {
 	local sector layout
-	for layout in 1.1 2.0; do
+	for layout in 1.1 2.0 pool; do
 		for sector in 512 520 528 4096 4104 4160 4224 1024 2048 \
 		    8192 16384 32768; do
 			fresh every.img
@@ -119,6 +119,73 @@ test_every_format() {
 	check 'nothing was made' test ! -e "$image"
 	run 0 create -s 64M --sector 65536 "$image"
 	run 0 check "$image"
+}
+
+# What libpmemblk asks of a pool beyond its BTT.
+test_pool() {
+	fresh pool.img
+	run 234 create -s 64M --layout pool --nfree 512 "$image"
+	said err 'a pool has 256 free blocks'
+	run 234 create -s 64M --layout pool --parent-uuid \
+	    00000000-0000-0000-0000-000000000000 "$image"
+	said err "the pool's, is null"
+	run 228 create -s 16785404 --layout pool "$image"
+	said err '16785408 bytes at least'
+	check 'nothing was made' test ! -e "$image"
+	# by default as many free blocks as libpmemblk knows, and uuids
+	run 0 create -s 300M --layout pool --json "$image"
+	same 'free blocks' 256 "$(json 'data[0]["nfree"]')"
+	same 'a pool has a uuid' False \
+	    "$(json 'set(data[0]["raw_uuid"]) <= set("0-")')"
+	run 0 create --force --layout pool --parent-uuid $uuid "$image"
+	same 'uuid of the pool' "${uuid//-/}" \
+	    "$(od -An -tx1 -j24 -N16 "$image" | tr -d ' \n')"
+	if have pmempool; then
+		check 'pmempool check' pmempool check -q "$image"
+		pmempool info "$image" >"$work/out" 2>"$work/err"
+		said out 'Checksum .* \[OK\]'
+		said out '^Block size +: 4096$'
+		said out '^\[ARENA 0\]$'
+		silent err
+	else
+		skip_part "no pmempool"
+	fi
+	# one that was never written to is not made so unasked
+	dd if=/dev/zero of="$image" bs=4096 count=1 seek=2 conv=notrunc \
+	    status=none
+	dd if=/dev/zero of="$image" bs=4096 count=1 conv=notrunc status=none \
+	    seek=$((300 * MIB / 4096 - 1))
+	run 132 info "$image"
+	said err 'nothing was ever written to it'
+	said err 'bttctl create --force --layout pool'
+}
+
+# The label area goes with all the rest, but not unasked.
+test_labels() {
+	have xz || { skip_part "no xz"; return; }
+	image=$work/labels.img
+	xz -dc "$top/tests/fixtures/labels-v12.img.xz" >"$image"
+	run 180 info "$image"
+	said out '^ +0 +alpha '
+	said out '^ +1 +beta '
+	said err "choose one: 0 'alpha', 1 'beta'"
+	run 0 info -n beta "$image"
+	said out "^  namespace +1 'beta'"
+	said out '^  sectors +32202 of 512 bytes'
+	run 0 info --json --namespace 0 "$image"
+	same 'name' alpha "$(json 'data[0]["namespace"]["name"]')"
+	same 'namespaces' 3 "$(json 'len(data[0]["labels"]["namespaces"])')"
+	run 254 info -n delta "$image"
+	said err "no namespace has the name, uuid or number 'delta'"
+	run 132 info -n gamma "$image"
+	run 8 check "$image"
+	said err 'choose one'
+	run 0 check -n alpha "$image"
+	run 239 create "$image"
+	said err "holds a BTT \(2 namespaces"
+	run 0 create --force "$image"
+	run 0 info "$image"
+	check 'labels are left' sh -c "! grep -q namespace '$work/out'"
 }
 
 # Numbers that the Linux driver gave for the same sizes (btt-format.md 13.2).
@@ -366,6 +433,11 @@ test_old_data_is_gone() {
 	said out '^  backing +(zeroed in place|freed|written)'
 	check 'old data shows' sh -c "! grep -aq secret '$image'"
 	run 0 check "$image"
+	# of a pool, whose sectors read as zeroes whatever is there
+	yes 'old secret' | head -c $((40 * MIB)) >"$image"
+	run 0 create -v --force --layout pool "$image"
+	check 'old data shows' sh -c "! grep -aq secret '$image'"
+	run 0 check "$image"
 	# sparse: its blocks are given back
 	yes 'old secret' | head -c $((40 * MIB)) >"$image"
 	run 0 create -v --force --sparse "$image"
@@ -557,6 +629,8 @@ test_lost_output() {
 test_command_line
 test_manual_has_every_option
 test_every_format
+test_pool
+test_labels
 test_geometry_of_the_kernel
 test_bytes_of_the_kernel
 test_identity

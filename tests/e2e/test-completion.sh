@@ -60,9 +60,9 @@ for command in "${commands[@]}"; do
 	done < <("$bttctl" --list-opts "$command")
 done
 
-offers '1.1 2.0' bttctl create --layout ''
+offers '1.1 2.0 pool' bttctl create --layout ''
 offers '2.0' bttctl create --layout 2
-offers '1.1 2.0' bttctl create --layout =
+offers '1.1 2.0 pool' bttctl create --layout =
 offers '2.0' bttctl create --layout = 2
 offers '' bttctl create --size ''
 offers '' bttctl create -s 1

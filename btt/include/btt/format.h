@@ -109,11 +109,14 @@ int btt_geometry(uint64_t arena_bytes, uint32_t external_lbasize,
 uint64_t btt_arena_bytes(uint64_t raw_bytes, uint32_t index);
 
 struct btt_create_options {
-	enum btt_layout layout; /* V11 or V20 */
-	uint32_t sector_bytes;  /* external_lbasize */
-	uint32_t nfree;         /* BTT_NFREE_DEFAULT or more */
+	enum btt_layout layout;
+	uint32_t sector_bytes; /* external_lbasize */
+	uint32_t nfree; /* BTT_NFREE_DEFAULT or more; in a pool just it */
 	uint8_t uuid[BTT_UUID_BYTES];
-	uint8_t parent_uuid[BTT_UUID_BYTES]; /* all zero is allowed */
+	/* May be all zero, but in a pool, whose uuid it is. */
+	uint8_t parent_uuid[BTT_UUID_BYTES];
+	uint8_t pool_part_uuid[BTT_UUID_BYTES]; /* of the pool's only file */
+	uint64_t pool_created;                  /* seconds since 1970 */
 	bool medium_is_zero; /* the caller knows that every byte reads 0 */
 	/* Called now and then with bytes done of bytes in all; may be NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
@@ -124,7 +127,8 @@ struct btt_create_options {
  * Write a new, empty BTT.  Order of 1.9 (UEFI's): old info blocks are made
  * invalid, then maps and logs are written, then the info blocks from the last
  * arena to the first, backup before primary, with fences between, so that the
- * very last block written turns "no BTT" into "a whole BTT".  A crash before
+ * very last block written turns "no BTT" into "a whole BTT"; in a pool that is
+ * the pool's header.  A crash before
  * that leaves the old BTT whole, or none, or, between the last two blocks, the
  * new one whole by its first backup, which btt_probe finds and others do not.
  *
