@@ -34,8 +34,8 @@ shared=$top/../shared
 # shellcheck disable=SC2034 # for those who source this
 support=$top/tests/support
 if [ "${1-}" = -b ]; then
-	BTTFS_BIN=$2/daemon
-	BTTFS_SUPPORT=$2/tests
+	BTTFS_BIN=$(realpath "$2")/daemon
+	BTTFS_SUPPORT=$(realpath "$2")/tests
 	shift 2
 fi
 : "${BTTFS_BIN:=$top/build/release/daemon}"
