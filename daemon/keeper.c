@@ -471,6 +471,7 @@ keeper_run(const struct options *options, int argc, char *argv[])
 	struct keeper keeper = {
 		.options = options,
 		.start = { .ready_fd = -1 },
+		.config_fd = -1,
 		.signal_fd = -1,
 		.ask_socket = -1,
 		.notice_socket = -1,

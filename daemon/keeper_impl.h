@@ -35,6 +35,7 @@ struct keeper {
 	char **argv; /* for servers, ended by NULL; [1] is theirs to fill */
 	int nargv;
 	char *program;       /* what to execute */
+	int config_fd;       /* the configuration as it was read; or -1 */
 	struct mount *mount; /* NULL before it is asked for */
 	struct kept_fds kept;
 	int signal_fd;

@@ -14,7 +14,10 @@
 #include "keeper_impl.h"
 #include "link.h"
 
-/* The option by which a server knows what it is, with its two sockets. */
+/*
+ * The option by which a server knows what it is, with its two sockets and the
+ * configuration.
+ */
 #define SERVER_OPTION "--server="
 
 /* Links are left as they are: the last component may be a device's name. */
@@ -60,6 +63,11 @@ keeper_prepare(struct keeper *keeper, int argc, char *argv[])
 	keeper->program = program_path();
 	if (keeper->argv == NULL || keeper->program == NULL)
 		return -ENOMEM;
+	if (options->has_config) {
+		keeper->config_fd = config_share(&options->config);
+		if (keeper->config_fd < 0)
+			return keeper->config_fd;
+	}
 	keeper->nargv = argc + 1;
 	for (i = 0; i < argc; i++) {
 		bool is_path = argv[i] == options->backing ||
@@ -100,7 +108,7 @@ become_server(struct keeper *keeper, pid_t parent, int ask_fd, int notice_fd)
 {
 	char option[64];
 	sigset_t none;
-	int ask, notice;
+	int ask, notice, config;
 
 	/* With us it ends; we may have ended already. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -110,10 +118,11 @@ become_server(struct keeper *keeper, pid_t parent, int ask_fd, int notice_fd)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	ask = pass(ask_fd);
 	notice = pass(notice_fd);
-	(void)snprintf(
-	    option, sizeof(option), SERVER_OPTION "%d,%d", ask, notice);
+	config = keeper->config_fd < 0 ? -1 : pass(keeper->config_fd);
+	(void)snprintf(option, sizeof(option), SERVER_OPTION "%d,%d,%d", ask,
+	    notice, config);
 	keeper->argv[1] = option;
-	if (ask >= 0 && notice >= 0)
+	if (ask >= 0 && notice >= 0 && (config >= 0 || keeper->config_fd < 0))
 		(void)execv(keeper->program, keeper->argv);
 	log_say(&keeper->log, LOG_ERR, "%s: %s", keeper->program,
 	    strerrordesc_np(errno));

@@ -24,8 +24,8 @@
 
 #include "caretaker.h"
 #include "control.h"
-#include "device_kept.h"
 #include "exit_status.h"
+#include "first_devices.h"
 #include "fs.h"
 #include "keeper.h"
 #include "keeper_client.h"
@@ -46,8 +46,6 @@
 #define NWORKER_PAGE 32
 #define NWORKER_MIN 2
 #define NWORKER_MAX 8
-
-#define DAY_MS 86400000u
 
 struct daemon {
 	const struct options *options;
@@ -104,6 +102,22 @@ is_page_granular(const struct device_options *options)
 	return !media_is_dax(options->path);
 }
 
+/* Of those that come later nothing is known. */
+static bool
+has_page_granular(const struct options *options)
+{
+	const struct config *config = &options->config;
+	size_t i;
+
+	if (!options->has_config)
+		return is_page_granular(&options->device);
+	for (i = 0; i < config->ndevice; i++) {
+		if (is_page_granular(&config->devices[i]))
+			return true;
+	}
+	return config->ndevice == 0;
+}
+
 static unsigned
 choose_nworker(const struct options *options)
 {
@@ -111,7 +125,7 @@ choose_nworker(const struct options *options)
 
 	if (options->nworker != 0)
 		return options->nworker;
-	if (is_page_granular(&options->device))
+	if (has_page_granular(options))
 		return NWORKER_PAGE;
 	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (ncpu < NWORKER_MIN)
@@ -119,78 +133,15 @@ choose_nworker(const struct options *options)
 	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
 }
 
-/* Attach a device, and wait until it can be shown. */
-static int
-attach_device(struct daemon *daemon, const struct device_options *options,
-    struct device_kept *kept)
-{
-	struct btt_error error = { "" };
-	struct manager_owner owner;
-	struct job_info info;
-	struct job *job;
-	int r;
-
-	r = manager_attach_again(
-	    daemon->manager, options, kept, &job, &owner, &error);
-	if (r < 0)
-		return fail(daemon, options->path, r, &error);
-	while (!job_wait(job, DAY_MS))
-		;
-	job_get_info(job, &info);
-	job_unref(job);
-	if (info.error < 0) {
-		(void)btt_error_set(&error, info.error, "%s", info.message);
-		return fail(daemon, options->path, info.error, &error);
-	}
-	return 0;
-}
-
-/* The name of a device that is kept, or NULL: it is something else. */
-static const char *
-kept_device(const struct kept_fd *kept)
-{
-	static const char prefix[] = "device/";
-	const size_t n = sizeof(prefix) - 1;
-
-	return strncmp(kept->name, prefix, n) == 0 ? kept->name + n : NULL;
-}
-
-/*
- * Attach what the predecessor had.  One that cannot be attached any more stays,
- * FAILED: the others have nothing to do with that.
- */
-static int
-attach_kept_devices(struct daemon *daemon)
-{
-	struct kept_fds *inherited = keeper_client_inherited(daemon->keeper);
-	struct btt_error error = { "" };
-	struct device_options options;
-	struct device_kept *kept;
-	char name[NAME_MAX + 1];
-	const char *found;
-	size_t i;
-	int r;
-
-	for (i = 0; i < inherited->n;) {
-		if ((found = kept_device(&inherited->fd[i])) == NULL) {
-			i++;
-			continue;
-		}
-		(void)snprintf(name, sizeof(name), "%s", found);
-		/* Takes it out of what is inherited. */
-		r = device_kept_take(
-		    daemon->keeper, name, &options, &kept, &error);
-		if (r == 0)
-			(void)attach_device(daemon, &options, kept);
-		else
-			(void)fail(daemon, name, r, &error);
-	}
-	return 0;
-}
-
 static int
 open_devices(struct daemon *daemon)
 {
+	struct first_devices first = {
+		.options = daemon->options,
+		.log = &daemon->log,
+		.keeper = daemon->keeper,
+		.follows = daemon->follows,
+	};
 	int r;
 
 	daemon->nworker = choose_nworker(daemon->options);
@@ -199,14 +150,13 @@ open_devices(struct daemon *daemon)
 		return fail(daemon, "starting", r, NULL);
 	lock_watch_listen(daemon->lock_watch, stall_tell, daemon->manager);
 	/* By the socket there may come devices that need it. */
-	if (daemon->options->control.path != NULL)
+	if (daemon->options->control.path != NULL ||
+	    daemon->options->config.ndevice > 1)
 		tree_keep_fsync(daemon->manager->tree);
 	manager_set_keeper(daemon->manager, daemon->keeper,
 	    keeper_client_number(daemon->keeper));
-	r = daemon->follows
-	    ? attach_kept_devices(daemon)
-	    : attach_device(daemon, &daemon->options->device, NULL);
-	if (r < 0)
+	first.manager = daemon->manager;
+	if ((r = first_devices_attach(&first)) < 0)
 		return r;
 	r = caretaker_start(daemon->manager, &daemon->caretaker);
 	return r < 0 ? fail(daemon, "caretaker", r, NULL) : 0;
@@ -296,8 +246,8 @@ log_session(const struct daemon *daemon)
 	    info.buffers_locked ? "yes" : "no");
 }
 
-/* One line for each device that can be used. */
-static void
+/* One line for each device that can be used; false if this one cannot. */
+static bool
 log_device(const struct daemon *daemon, struct device *device)
 {
 	struct device_status status;
@@ -305,7 +255,7 @@ log_device(const struct daemon *daemon, struct device *device)
 
 	device_get_status(device, &status);
 	if (status.nodeid == 0)
-		return;
+		return false;
 	size_format(status.geometry.size_bytes, size);
 	log_say(&daemon->log, LOG_INFO,
 	    "%s: serving as %s/%s, %s in sectors of %u bytes, %s, durable on "
@@ -315,6 +265,7 @@ log_device(const struct daemon *daemon, struct device *device)
 	    status.geometry.read_only ? "read-only" : "read-write",
 	    status.geometry.durability == BTT_DURABLE_WRITE ? "write"
 							    : "flush");
+	return true;
 }
 
 /* In the background the terminal was there for errors of the start. */
@@ -341,16 +292,19 @@ announce(struct daemon *daemon)
 {
 	struct registry_list list;
 	struct session_info info;
-	char text[LINK_TEXT_BYTES];
-	size_t i;
+	char text[LINK_TEXT_BYTES] = "", others[40] = "";
+	size_t i, n = 0;
 
 	leave_terminal(daemon);
 	if (registry_list(daemon->manager->registry, &list) == 0) {
 		for (i = 0; i < list.ndevice; i++)
-			log_device(daemon, list.devices[i]);
-		(void)snprintf(text, sizeof(text), "Serving %zu device%s in %s",
-		    list.ndevice, list.ndevice == 1 ? "" : "s",
-		    daemon->options->mountpoint);
+			n += log_device(daemon, list.devices[i]);
+		if (n < list.ndevice)
+			(void)snprintf(others, sizeof(others), ", %zu not",
+			    list.ndevice - n);
+		(void)snprintf(text, sizeof(text),
+		    "Serving %zu device%s in %s%s", n, n == 1 ? "" : "s",
+		    daemon->options->mountpoint, others);
 		registry_list_fini(&list);
 	}
 	session_get_info(daemon->session, &info);
@@ -530,6 +484,8 @@ run_server(const struct options *options)
 	};
 	int r, r2;
 
+	if (options->config_fd >= 0)
+		(void)close(options->config_fd); /* has been read */
 	leave_signals_to_keeper();
 	log_open(&daemon.log, options->debug);
 	r = keeper_client_new(

@@ -9,6 +9,7 @@
 
 #include "device_words.h"
 #include "options.h"
+#include "protocol.h"
 
 static int
 set_sync(void *target, const char *value, struct btt_error *error)
@@ -111,14 +112,16 @@ set_crashes(void *target, const char *value, struct btt_error *error)
 	return 0;
 }
 
+#define NO_SOCKET "none"
+
 static int
 set_socket(void *target, const char *value, struct btt_error *error)
 {
 	struct options *options = target;
 
-	if (value[0] != '/')
-		return btt_error_set(
-		    error, -EINVAL, "socket=%s: must be absolute", value);
+	if (strcmp(value, NO_SOCKET) != 0 && value[0] != '/')
+		return btt_error_set(error, -EINVAL,
+		    "socket=%s: must be absolute, or 'none'", value);
 	options->control.path = value;
 	return 0;
 }
@@ -173,7 +176,9 @@ static const struct word words[] = {
 	    "the source that mount(8) shows (default: BACKING)" },
 	{ "socket", "PATH", set_socket,
 	    "listen there for bttctl, which then can attach and\n"
-	    "detach devices (default: not at all)" },
+	    "detach devices (default: not at all, or with --config\n"
+	    "FILE.conf in " PROTOCOL_DIRECTORY "/FILE" PROTOCOL_SUFFIX
+	    "; 'none': not at all)" },
 	{ "socket_group", "GROUP", set_socket_group,
 	    "whose members may do so too (default: root and you)" },
 	{ "socket_mode", "MODE", set_socket_mode,
@@ -219,6 +224,7 @@ enum {
 	LONG_HELP = 'h',
 	LONG_VERSION = 'V',
 	LONG_FOREGROUND = 'f',
+	LONG_CONFIG = 'c',
 	LONG_SERVER = 256, /* of the keeper's, for nobody else */
 };
 
@@ -226,6 +232,7 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, LONG_HELP },
 	{ "version", no_argument, NULL, LONG_VERSION },
 	{ "foreground", no_argument, NULL, LONG_FOREGROUND },
+	{ "config", required_argument, NULL, LONG_CONFIG },
 	{ "server", required_argument, NULL, LONG_SERVER },
 	{ NULL, 0, NULL, 0 },
 };
@@ -265,13 +272,30 @@ append_words(struct options *options, const char *list, struct btt_error *error)
 	return 0;
 }
 
+/* With a configuration those of a device are not for all devices. */
+static int
+set_word(struct options *options, char *word, struct btt_error *error)
+{
+	const struct word_table tables[] = {
+		mount_words(options),
+		device_words(&options->device),
+	};
+	char name[32];
+
+	if (!options->has_config)
+		return words_set_text(tables, 2, word, error);
+	(void)snprintf(
+	    name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	if (words_find(&tables[1], 1, name) != NULL)
+		return btt_error_set(error, -EINVAL,
+		    "'%s' is said of a device: put it into a section of %s",
+		    name, options->backing);
+	return words_set_text(tables, 1, word, error);
+}
+
 static int
 parse_words(struct options *options, struct btt_error *error)
 {
-	const struct word_table tables[] = {
-		device_words(&options->device),
-		mount_words(options),
-	};
 	char *list, *word;
 	int r;
 
@@ -279,9 +303,59 @@ parse_words(struct options *options, struct btt_error *error)
 	while ((word = words_next(&list)) != NULL) {
 		if (word[0] == '\0' || is_ignored(word))
 			continue;
-		if ((r = words_set_text(tables, 2, word, error)) < 0)
+		if ((r = set_word(options, word, error)) < 0)
 			return r;
 	}
+	return 0;
+}
+
+static int
+set_mountpoint(void *target, const char *value, struct btt_error *error)
+{
+	struct options *options = target;
+
+	if (value[0] != '/')
+		return btt_error_set(
+		    error, -EINVAL, "mountpoint=%s: must be absolute", value);
+	options->mountpoint = value;
+	return 0;
+}
+
+static const struct word config_words[] = {
+	{ "mountpoint", "DIRECTORY", set_mountpoint, "where to mount" },
+};
+
+static int
+read_config(struct options *options, struct btt_error *error)
+{
+	const struct word_table tables[] = {
+		{ config_words, 1, options },
+		mount_words(options),
+	};
+
+	return config_read(options->backing, options->config_fd, tables, 2,
+	    &options->config, error);
+}
+
+/* Where people and programs look for it (protocol.h). */
+static int
+choose_socket(struct options *options, struct btt_error *error)
+{
+	const char *name;
+	size_t len;
+
+	if (options->control.path == NULL && options->has_config) {
+		name = config_name(options->backing, &len);
+		if (asprintf(&options->socket_path, "%s/%.*s%s",
+			PROTOCOL_DIRECTORY, (int)len, name,
+			PROTOCOL_SUFFIX) < 0) {
+			options->socket_path = NULL;
+			return btt_error_set(error, -ENOMEM, "out of memory");
+		}
+		options->control.path = options->socket_path;
+	} else if (options->control.path != NULL &&
+	    strcmp(options->control.path, NO_SOCKET) == 0)
+		options->control.path = NULL;
 	return 0;
 }
 
@@ -293,15 +367,20 @@ parse_switches(
 
 	opterr = 0;
 	optind = 0; /* from the start, also the second time */
-	while (
-	    (c = getopt_long(argc, argv, ":fho:V", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:fho:V", long_options, NULL)) !=
+	    -1) {
 		switch (c) {
 		case LONG_FOREGROUND:
 			options->foreground = true;
 			break;
+		case LONG_CONFIG:
+			options->has_config = true;
+			options->backing = optarg;
+			break;
 		case LONG_SERVER:
-			if (sscanf(optarg, "%d,%d", &options->ask_socket,
-				&options->notice_socket) != 2)
+			if (sscanf(optarg, "%d,%d,%d", &options->ask_socket,
+				&options->notice_socket,
+				&options->config_fd) < 2)
 				return btt_error_set(error, -EINVAL,
 				    "--server is for the keeper only");
 			break;
@@ -316,14 +395,45 @@ parse_switches(
 				return r;
 			break;
 		case ':':
-			return btt_error_set(
-			    error, -EINVAL, "-o needs a list of options");
+			return btt_error_set(error, -EINVAL, "%s needs %s",
+			    argv[optind - 1],
+			    optopt == 'o' ? "a list of options" : "a value");
 		default:
 			return btt_error_set(error, -EINVAL,
 			    "unknown option '%s'; 'bttfs --help' lists them",
 			    argv[optind - 1]);
 		}
 	}
+	return 0;
+}
+
+/* BACKING MOUNTPOINT, or [MOUNTPOINT]. */
+static int
+parse_operands(
+    struct options *options, int n, char *argv[], struct btt_error *error)
+{
+	const int most = options->has_config ? 1 : 2;
+
+	if (n > most)
+		return btt_error_set(
+		    error, -EINVAL, "unexpected argument '%s'", argv[most]);
+	if (options->has_config) {
+		if (n == 1)
+			options->mountpoint = argv[0];
+		if (options->mountpoint != NULL)
+			return 0;
+		return btt_error_set(error, -EINVAL,
+		    "%s: section [" CONFIG_DAEMON "] has no 'mountpoint'",
+		    options->backing);
+	}
+	if (n < 2)
+		return btt_error_set(error, -EINVAL,
+		    "%s is missing; usage: bttfs [-f] [-o OPTIONS] BACKING "
+		    "MOUNTPOINT",
+		    n == 0 ? "BACKING" : "MOUNTPOINT");
+	options->backing = argv[0];
+	options->mountpoint = argv[1];
+	options->device.path = options->backing;
 	return 0;
 }
 
@@ -341,32 +451,29 @@ options_parse(int argc, char *argv[], struct options *ret_options,
 		.ncrash = OPTIONS_NCRASH,
 		.ask_socket = -1,
 		.notice_socket = -1,
+		.config_fd = -1,
 	};
 	device_options_init(&options->device);
 	if ((r = parse_switches(options, argc, argv, error)) < 0)
 		return r;
 	if (options->action != OPTIONS_SERVE)
 		return 0;
+	if (options->has_config && (r = read_config(options, error)) < 0)
+		return r;
 	if ((r = parse_words(options, error)) < 0)
 		return r;
-
-	if (argc - optind < 2)
-		return btt_error_set(error, -EINVAL,
-		    "%s is missing; usage: bttfs [-f] [-o OPTIONS] BACKING "
-		    "MOUNTPOINT",
-		    argc == optind ? "BACKING" : "MOUNTPOINT");
-	if (argc - optind > 2)
-		return btt_error_set(error, -EINVAL, "unexpected argument '%s'",
-		    argv[optind + 2]);
-	options->backing = argv[optind];
-	options->mountpoint = argv[optind + 1];
-	options->device.path = options->backing;
-	return 0;
+	r = parse_operands(options, argc - optind, argv + optind, error);
+	if (r < 0)
+		return r;
+	return choose_socket(options, error);
 }
 
 void
 options_fini(struct options *options)
 {
+	config_fini(&options->config);
+	free(options->socket_path);
+	options->socket_path = NULL;
 	free(options->words);
 	options->words = NULL;
 }
@@ -380,11 +487,16 @@ options_print_help(FILE *file)
 	fputs("usage: bttfs [-f] [-o OPTION[,OPTION ...]] BACKING MOUNTPOINT\n"
 	      "       mount -t fuse.bttfs [-o OPTION[,OPTION ...]] BACKING "
 	      "MOUNTPOINT\n"
+	      "       bttfs [-f] [-o OPTION[,OPTION ...]] --config FILE "
+	      "[MOUNTPOINT]\n"
 	      "\n"
 	      "Show the BTT on BACKING as a file in the directory MOUNTPOINT.  "
 	      "Its sectors are\n"
 	      "written wholly or not at all, whatever happens.\n"
 	      "\n"
+	      "  -c, --config FILE     serve the devices that FILE lists "
+	      "(bttfs.conf(5)), and\n"
+	      "                        those that bttctl attaches\n"
 	      "  -f, --foreground      do not go to the background\n"
 	      "  -o OPTIONS            see below\n"
 	      "  -h, --help            show this\n"

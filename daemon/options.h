@@ -7,6 +7,10 @@
  *
  *	bttfs [-f] [-o OPTIONS] BACKING MOUNTPOINT
  *	bttfs BACKING MOUNTPOINT -o rw,dev,suid,OPTIONS
+ *	bttfs [-f] [-o OPTIONS] --config FILE [MOUNTPOINT]
+ *
+ * In the last form the devices, if there are any in the beginning, are FILE's
+ * (config.h); what the command line says of the mount replaces what FILE does.
  *
  * Words that every file system is given are accepted, whether they mean
  * something here or not; others that are not known are refused.  Of words that
@@ -17,6 +21,7 @@
 
 #include <btt/error.h>
 
+#include "config.h"
 #include "control.h"
 #include "device.h"
 
@@ -42,19 +47,24 @@ struct options {
 	unsigned hang_seconds; /* of a server, before it is killed; 0: no */
 	unsigned ncrash;       /* of servers in a minute, to live with */
 	int ask_socket, notice_socket; /* of a server, to its keeper; else -1 */
-	const char *backing;           /* as given */
-	const char *mountpoint;        /* as given */
-	const char *fsname;            /* NULL: the backing store's path */
+	int config_fd; /* of a server: the configuration, to be closed; or -1 */
+	const char *backing;            /* as given; FILE with --config */
+	const char *mountpoint;         /* as given */
+	const char *fsname;             /* NULL: backing's path */
 	struct control_options control; /* path NULL: no socket */
-	struct device_options device;   /* path is backing */
-	char *words; /* owned; what the strings above that -o gave point to */
+	struct device_options device;   /* path is backing; not with --config */
+	bool has_config; /* the devices are the configuration's */
+	struct config config;
+	/* Owned; what the strings above that -o gave point to. */
+	char *words, *socket_path;
 };
 
 /*
  * Parse a command line, argv[0] being the program's name.  argv is reordered
  * and must outlive ret_options.
  *
- * Returns: 0; -EINVAL with the reason; -ENOMEM.  ret_options is to be given to
+ * Returns: 0; -EINVAL with the reason; -ENOMEM; what opening and reading a
+ * configuration says.  ret_options is to be given to
  * options_fini in any case.
  */
 int options_parse(int argc, char *argv[], struct options *ret_options,

@@ -11,16 +11,28 @@
 #include "suggest.h"
 #include "words.h"
 
-static const struct word *
-find_word(const struct word_table *table, const char *name)
+static const struct word_table *
+find_table(const struct word_table *tables, size_t ntable, const char *name,
+    const struct word **ret_word)
 {
-	size_t i;
+	size_t t, i;
 
-	for (i = 0; i < table->nword; i++) {
-		if (strcmp(table->words[i].name, name) == 0)
-			return &table->words[i];
+	for (t = 0; t < ntable; t++) {
+		for (i = 0; i < tables[t].nword; i++) {
+			*ret_word = &tables[t].words[i];
+			if (strcmp((*ret_word)->name, name) == 0)
+				return &tables[t];
+		}
 	}
 	return NULL;
+}
+
+const struct word *
+words_find(const struct word_table *tables, size_t ntable, const char *name)
+{
+	const struct word *word;
+
+	return find_table(tables, ntable, name, &word) != NULL ? word : NULL;
 }
 
 static const char *
@@ -63,22 +75,17 @@ int
 words_set(const struct word_table *tables, size_t ntable, const char *name,
     const char *value, struct btt_error *error)
 {
+	const struct word_table *table;
 	const struct word *word;
-	size_t t;
 
-	word = NULL;
-	for (t = 0; t < ntable; t++) {
-		if ((word = find_word(&tables[t], name)) != NULL)
-			break;
-	}
-	if (word == NULL)
+	if ((table = find_table(tables, ntable, name, &word)) == NULL)
 		return unknown_word(tables, ntable, name, error);
 	if (word->value == NULL && value != NULL)
 		return btt_error_set(error, -EINVAL, "%s takes no value", name);
 	if (word->value != NULL && (value == NULL || value[0] == '\0'))
 		return btt_error_set(error, -EINVAL, "%s needs a value: %s=%s",
 		    name, name, word->value);
-	return word->set(tables[t].target, value, error);
+	return word->set(table->target, value, error);
 }
 
 int

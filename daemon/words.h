@@ -27,6 +27,10 @@ struct word_table {
 	void *target;
 };
 
+/* The word of that name in one of the tables, or NULL. */
+const struct word *
+words_find(const struct word_table *tables, size_t ntable, const char *name);
+
 /*
  * Set one word, which one of the tables knows; value may be NULL.
  * Errors: -EINVAL with the reason, the word that may have been meant among it.

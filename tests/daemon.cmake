@@ -1,4 +1,5 @@
 # The daemon's own modules.
+bttfs_unit_test(config LIBS bttfs_devices)
 bttfs_unit_test(options LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
 bttfs_unit_test(lock_watch LIBS bttfs_devices)

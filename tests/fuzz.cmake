@@ -99,8 +99,10 @@ target_link_options(fuzz_control PRIVATE -Wl,--wrap=manager_attach)
 
 # What people type.
 bttfs_fuzz_target(text fuzz/fuzz_text.c fuzz/medium.c LIBS bttfs_daemon_core)
+bttfs_fuzz_target(config fuzz/fuzz_config.c fuzz/medium.c LIBS bttfs_devices)
 bttfs_fuzz_target(options fuzz/fuzz_options.c fuzz/medium.c fuzz/words.c
   LIBS bttfs_devices)
+target_link_options(fuzz_options PRIVATE -Wl,--wrap=config_read)
 pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
 get_target_property(ctl_sources bttctl SOURCES)
 list(REMOVE_ITEM ctl_sources bttctl.c)

@@ -59,8 +59,8 @@ same "version" "bttfs $(sed -n 's/^project(bttfs VERSION \([0-9.]*\).*/\1/p' \
     fail "the bttctl of the package does not create"
 check "the bttctl of the package does not check" \
     "$system/usr/bin/bttctl" check --quiet "$work/disk"
-for page in bttfs.8 bttctl.8; do
-	check "no manual $page" test -s "$system/usr/share/man/man8/$page.gz"
+for page in man5/bttfs.conf.5 man8/bttfs.8 man8/bttctl.8; do
+	check "no manual $page" test -s "$system/usr/share/man/$page.gz"
 done
 
 cat >"$work/user.c" <<'C'

@@ -186,6 +186,8 @@ static const struct {
 	{ "-o durabilty=write a b", "did you mean 'durability'?" },
 	{ "-o worker=3 a b", "did you mean 'workers'?" },
 	{ "-o nmae=x a b", "did you mean 'name'?" },
+	{ "--config", "--config needs a value" },
+	{ "-o socket=x a b", "must be absolute, or 'none'" },
 	{ "-o quuxquux a b", "'quuxquux'; 'bttfs --help'" },
 	{ "-o =x a b", "unknown option ''" },
 	{ "-o ro=1 a b", "ro takes no value" },
@@ -264,6 +266,96 @@ START_TEST(options_print_help__fits_and_names_every_word)
 }
 END_TEST
 
+/* Files of these texts, of which each test makes one. */
+static char config_path[64];
+
+static void
+make_config(const char *text)
+{
+	FILE *file;
+
+	snprintf(config_path, sizeof(config_path), "/tmp/check-options-%d.conf",
+	    getpid());
+	ck_assert_ptr_nonnull(file = fopen(config_path, "w"));
+	fputs(text, file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static void
+forget_config(void)
+{
+	unlink(config_path);
+	forget();
+}
+
+static int
+parse_config(const char *before, const char *after)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "%s --config=%s %s", before, config_path,
+	    after);
+	return parse(line);
+}
+
+START_TEST(options_parse__takes_a_configuration)
+{
+	char socket[100];
+
+	make_config("[bttfs]\nmountpoint=/srv\nworkers=7\nallow_other=yes\n"
+		    "[vol]\nbacking=/dev/pmem0\n");
+	ck_assert_int_eq(parse_config("", ""), 0);
+	ck_assert(options.has_config);
+	ck_assert_str_eq(options.backing, config_path);
+	ck_assert_str_eq(options.mountpoint, "/srv");
+	ck_assert_uint_eq(options.nworker, 7);
+	ck_assert(options.allow_other);
+	ck_assert_uint_eq(options.config.ndevice, 1);
+	snprintf(socket, sizeof(socket), "/run/bttfs/check-options-%d.sock",
+	    getpid());
+	ck_assert_str_eq(options.control.path, socket);
+}
+END_TEST
+
+/* UI-11: what the command line says replaces what the file does. */
+START_TEST(options_parse__the_command_line_replaces_the_file)
+{
+	make_config("[bttfs]\nmountpoint=/srv\nworkers=7\n"
+		    "socket=/run/other.sock\n");
+	ck_assert_int_eq(parse_config("", ""), 0);
+	ck_assert_str_eq(options.control.path, "/run/other.sock");
+	forget();
+	ck_assert_int_eq(
+	    parse_config("-o workers=3,socket=none", "/elsewhere"), 0);
+	ck_assert_str_eq(options.mountpoint, "/elsewhere");
+	ck_assert_uint_eq(options.nworker, 3);
+	ck_assert_ptr_null(options.control.path);
+	ck_assert_uint_eq(options.config.ndevice, 0);
+}
+END_TEST
+
+START_TEST(options_parse__refuses_what_a_configuration_lacks)
+{
+	char says[120];
+
+	make_config("[bttfs]\nworkers=7\n");
+	ck_assert_int_eq(parse_config("", ""), -EINVAL);
+	snprintf(says, sizeof(says), "%s: section [bttfs] has no 'mountpoint'",
+	    config_path);
+	ck_assert_str_eq(error.text, says);
+	forget();
+	ck_assert_int_eq(parse_config("-o ro", "/m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "is said of a device"));
+	forget();
+	ck_assert_int_eq(parse_config("", "/dev/pmem0 /m"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "unexpected argument '/m'"));
+	forget();
+	ck_assert_int_eq(parse("--config /nowhere/x.conf"), -ENOENT);
+	ck_assert_str_eq(
+	    error.text, "/nowhere/x.conf: No such file or directory");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -287,6 +379,14 @@ main(void)
 	tcase_add_loop_test(
 	    tcase, options_parse__refuses_and_says_why, 0, NWRONG);
 	tcase_add_test(tcase, options_parse__refuses_a_name_of_256_bytes);
+	suite_add_tcase(suite, tcase);
+	tcase = tcase_create("config");
+	tcase_add_checked_fixture(tcase, NULL, forget_config);
+	tcase_add_test(tcase, options_parse__takes_a_configuration);
+	tcase_add_test(
+	    tcase, options_parse__the_command_line_replaces_the_file);
+	tcase_add_test(
+	    tcase, options_parse__refuses_what_a_configuration_lacks);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("help");
 	tcase_add_test(tcase, options_print_help__fits_and_names_every_word);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_FIRST_DEVICES_H
+#define BTTFS_FIRST_DEVICES_H
+
+/*
+ * first_devices -- what a server has before its mount is shown: the device of
+ * the command line, those of the configuration, or those of its predecessor.
+ */
+#include <stdbool.h>
+
+#include "keeper_client.h"
+#include "manager.h"
+#include "options.h"
+
+struct first_devices {
+	const struct options *options;
+	const struct log *log;
+	struct manager *manager;
+	struct keeper_client *keeper;
+	bool follows; /* another server of this mount */
+};
+
+/*
+ * Attach them, and wait until they can be shown.
+ *
+ * The only device of a command line must be there: else a negative errno.  Of
+ * several, one that cannot be attached is told of, and stays to be seen; one
+ * that takes long is attached later.
+ */
+int first_devices_attach(const struct first_devices *first) BTT_MUST_CHECK;
+
+#endif
