@@ -18,7 +18,7 @@
 #include "medium.h"
 #include "target.h"
 
-typedef unsigned __int128 wide;
+__extension__ typedef unsigned __int128 wide;
 
 /* 1.3, once more. */
 static uint64_t

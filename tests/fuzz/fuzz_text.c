@@ -19,7 +19,7 @@
 #include "suggest.h"
 #include "target.h"
 
-typedef unsigned __int128 wide;
+__extension__ typedef unsigned __int128 wide;
 
 /* The whole part of a size, if it has no fraction and is not too large. */
 static bool
@@ -31,7 +31,7 @@ plain_size(const char *text, wide *ret)
 	unsigned base = 1024;
 
 	for (; isdigit((unsigned char)*text); text++) {
-		bytes = 10 * bytes + (wide)(*text - '0');
+		bytes = 10 * bytes + (wide)(unsigned)(*text - '0');
 		if (bytes > UINT64_MAX)
 			return false;
 	}
