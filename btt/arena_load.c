@@ -98,9 +98,12 @@ static int
 copy_log(void *arg)
 {
 	struct load *load = arg;
+	const struct arena *arena = load->arena;
+	size_t bytes = (size_t)arena->nfree * FLOG_GROUP_BYTES;
 
-	memcpy(load->log, media_at(load->arena->media, load->arena->log_off),
-	    (size_t)load->arena->nfree * FLOG_GROUP_BYTES);
+	if (media_is_bad(arena->media, arena->log_off, bytes))
+		return -EIO;
+	memcpy(load->log, media_at(arena->media, arena->log_off), bytes);
 	return 0;
 }
 
@@ -405,7 +408,9 @@ arena_verify_owners(const struct arena *arena, struct btt_error *error)
 	/* No two pairs have one block: arena_load_log has seen to that. */
 	for (uint32_t i = 0; i < arena->nfree; i++)
 		(void)see(&survey, arena->pair[i].free_block);
-	r = media_try(survey_map, &survey);
+	r = map_is_bad(arena, 0, arena->external_nlba)
+	    ? -EIO
+	    : media_try(survey_map, &survey);
 	free(survey.seen);
 	if (r == SURVEY_RANGE)
 		return btt_error_set(error, -EUCLEAN,

@@ -36,6 +36,18 @@ map_store(struct arena *arena, uint32_t premap, uint32_t entry) BTT_MUST_CHECK;
 /* Start the write-back of the entries premap .. premap + n - 1. */
 int map_flush(struct arena *arena, uint32_t premap, uint32_t n) BTT_MUST_CHECK;
 
+/*
+ * Is the word of premap, or of one of the n from there on, known to be lost?
+ * Costs a load or two while nothing is.
+ */
+static inline bool
+map_is_bad(const struct arena *arena, uint32_t premap, uint32_t n)
+{
+	return media_is_bad(arena->media,
+	    arena->map_off + (uint64_t)premap * MAP_ENTRY_BYTES,
+	    (size_t)n * MAP_ENTRY_BYTES);
+}
+
 /* Does the entry own a block that the arena has? */
 static inline bool
 map_entry_in_range(const struct arena *arena, uint32_t entry, uint32_t premap)

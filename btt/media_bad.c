@@ -4,31 +4,34 @@
  *
  * There are few of them, mostly none: a short list behind a lock, and a count
  * that lets everybody pass who comes while the list is empty.
+ *
+ * Whoever wants to know of changes is told under the lock, so that what is told
+ * is in the order in which it happened.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include <lanes/sync.h>
 
+#include "badlist.h"
 #include "hook.h"
 #include "media_impl.h"
 
-#define BAD_MAX 256u
-/* The unit in which media fail and are cleared (btt-format.md 4.4). */
-#define BAD_UNIT 512u
-
-static const struct lock_class bad_class = { "bad-ranges", 77, LOCK_LEAF };
-
-struct bad_range {
-	uint64_t off, end; /* multiples of BAD_UNIT, off < end */
-};
+/* Whoever is told of changes takes leaves above it. */
+static const struct lock_class bad_class = { "bad-ranges", 77, 0 };
 
 /* Keys: a atomic, B lock. */
 struct media_bad {
-	_Atomic unsigned n; /* [a] 0 lets readers pass by; changed under B */
-	struct mutex lock;  /* leaf */
-	struct bad_range range[BAD_MAX]; /* [B] */
+	_Atomic unsigned n;   /* [a] 0 lets readers pass by; changed under B */
+	struct mutex lock;    /* held for a look or a change, never over I/O */
+	struct badlist *list; /* [B] what there is... */
+	struct badlist *next; /* [B] ...and what it is to become */
+	struct media_bad_watch watch; /* [B] */
+	struct badlist memory[2];
 };
+
+static_assert(MEDIA_BAD_MAX == BADLIST_MAX, "a list fits into the caller's");
+static_assert(sizeof(struct badlist) <= MEDIA_BAD_BYTES, "so does a copy");
 
 int
 media_bad_init(struct media *media)
@@ -38,6 +41,8 @@ media_bad_init(struct media *media)
 	if ((bad = calloc(1, sizeof(*bad))) == NULL)
 		return -ENOMEM;
 	mutex_init(&bad->lock, &bad_class);
+	bad->list = &bad->memory[0];
+	bad->next = &bad->memory[1];
 	media->bad = bad;
 	return 0;
 }
@@ -52,25 +57,51 @@ media_bad_fini(struct media *media)
 	media->bad = NULL;
 }
 
-static bool
-overlaps(const struct bad_range *range, uint64_t off, uint64_t end)
+static void
+keep_locked(const struct media_bad *bad) REQUIRES(bad->lock)
 {
-	return range->off < end && off < range->end;
+	if (bad->watch.keep != NULL)
+		bad->watch.keep(bad->watch.arg, bad->list, sizeof(*bad->list));
+}
+
+void
+media_watch_bad(struct media *media, const struct media_bad_watch *watch)
+{
+	struct media_bad *bad = media->bad;
+
+	if (bad == NULL)
+		return;
+	mutex_lock(&bad->lock);
+	bad->watch =
+	    watch != NULL ? *watch : (struct media_bad_watch){ .tell = NULL };
+	keep_locked(bad);
+	mutex_unlock(&bad->lock);
+}
+
+static bool
+is_marked(const struct media *media, uint64_t off, size_t len, unsigned marks)
+{
+	struct media_bad *bad = media->bad;
+	uint64_t first, last;
+	bool found;
+
+	mutex_lock(&bad->lock);
+	found = badlist_next(bad->list, off, off + len, marks, &first, &last);
+	mutex_unlock(&bad->lock);
+	return found;
 }
 
 bool
 media_is_bad_listed(const struct media *media, uint64_t off, size_t len)
 {
-	struct media_bad *bad = media->bad;
-	bool found = false;
-	unsigned n;
+	return is_marked(media, off, len, BAD_KNOWN);
+}
 
-	mutex_lock(&bad->lock);
-	n = atomic_load_explicit(&bad->n, memory_order_relaxed);
-	for (unsigned i = 0; i < n && !found; i++)
-		found = overlaps(&bad->range[i], off, off + len);
-	mutex_unlock(&bad->lock);
-	return found;
+bool
+media_wants_clear(const struct media *media, uint64_t off, size_t len)
+{
+	return media_knows_bad(media) &&
+	    is_marked(media, off, len, BAD_KNOWN | BAD_LATENT);
 }
 
 bool
@@ -80,25 +111,16 @@ media_next_bad(const struct media *media, uint64_t off, uint64_t end,
 	struct media_bad *bad = media->bad;
 	uint64_t first = end;
 	uint64_t last = end;
-	unsigned n;
+	bool found;
 
 	if (!media_knows_bad(media))
 		return false;
 	mutex_lock(&bad->lock);
-	n = atomic_load_explicit(&bad->n, memory_order_relaxed);
-	for (unsigned i = 0; i < n; i++) {
-		const struct bad_range *range = &bad->range[i];
-		uint64_t from = range->off > off ? range->off : off;
-
-		if (range->end <= off || from >= first)
-			continue;
-		first = from;
-		last = range->end < end ? range->end : end;
-	}
+	found = badlist_next(bad->list, off, end, BAD_KNOWN, &first, &last);
 	mutex_unlock(&bad->lock);
 	*ret_off = first;
 	*ret_len = last - first;
-	return first < end;
+	return found;
 }
 
 bool
@@ -108,39 +130,93 @@ media_knows_bad(const struct media *media)
 	    atomic_load_explicit(&media->bad->n, memory_order_relaxed) != 0;
 }
 
-size_t
-media_list_bad(
-    const struct media *media, struct media_range *ret_ranges, size_t max)
+/* Runs with one of the marks, as far as there is room; how many there are. */
+static size_t
+list_marked(const struct media *media, unsigned marks,
+    struct media_range *ret_ranges, size_t max)
 {
 	struct media_bad *bad = media->bad;
-	size_t n;
+	uint64_t off = 0, end;
+	size_t n = 0;
 
 	if (bad == NULL)
 		return 0;
 	mutex_lock(&bad->lock);
-	n = atomic_load_explicit(&bad->n, memory_order_relaxed);
-	for (size_t i = 0; i < n && i < max; i++)
-		ret_ranges[i] = (struct media_range){ bad->range[i].off,
-			bad->range[i].end - bad->range[i].off };
+	while (badlist_next(bad->list, off, UINT64_MAX, marks, &off, &end)) {
+		if (n < max)
+			ret_ranges[n] = (struct media_range){ off, end - off };
+		n++;
+		off = end;
+	}
 	mutex_unlock(&bad->lock);
 	return n;
 }
 
-static int
-add_locked(struct media_bad *bad, uint64_t off, uint64_t end)
-    REQUIRES(bad->lock)
+size_t
+media_list_bad(
+    const struct media *media, struct media_range *ret_ranges, size_t max)
 {
-	unsigned n = atomic_load_explicit(&bad->n, memory_order_relaxed);
+	return list_marked(media, BAD_KNOWN, ret_ranges, max);
+}
 
-	if (n == BAD_MAX)
-		return -ENOSPC;
-	bad->range[n] = (struct bad_range){ off, end };
-	atomic_store(&bad->n, n + 1);
+size_t
+media_list_injected(const struct media *media, bool latent,
+    struct media_range *ret_ranges, size_t max)
+{
+	return list_marked(
+	    media, latent ? BAD_LATENT : BAD_INJECTED, ret_ranges, max);
+}
+
+/*
+ * Places of [off, end) that one list knows to be bad and the other does not:
+ * both are walked along the runs of the one.
+ */
+static void
+tell_difference(const struct media_bad *bad, const struct badlist *one,
+    const struct badlist *other, uint64_t off, uint64_t end,
+    enum media_bad_change change)
+{
+	uint64_t run_end, hit, hit_end;
+
+	while (badlist_next(one, off, end, BAD_KNOWN, &off, &run_end)) {
+		while (off < run_end) {
+			if (!badlist_next(
+				other, off, run_end, BAD_KNOWN, &hit, &hit_end))
+				hit = hit_end = run_end;
+			if (off < hit)
+				bad->watch.tell(
+				    bad->watch.arg, change, off, hit - off);
+			off = hit_end;
+		}
+	}
+}
+
+static int
+change_locked(struct media_bad *bad, uint64_t off, uint64_t end,
+    bad_marks_fn *fn, enum media_bad_change change) REQUIRES(bad->lock)
+{
+	struct badlist *old = bad->list;
+	int r;
+
+	if ((r = badlist_apply(old, off, end, fn, bad->next)) < 0)
+		return r;
+	bad->list = bad->next;
+	bad->next = old;
+	atomic_store(&bad->n, bad->list->nrun);
+	keep_locked(bad);
+	if (bad->watch.tell == NULL)
+		return 0;
+	if (change == MEDIA_BAD_CLEARED || change == MEDIA_BAD_UNINJECTED)
+		tell_difference(bad, old, bad->list, off, end, change);
+	else
+		tell_difference(bad, bad->list, old, off, end, change);
 	return 0;
 }
 
-int
-media_add_bad(struct media *media, uint64_t off, size_t len)
+/* Of all units that the range touches. */
+static int
+change_units(struct media *media, uint64_t off, size_t len, bad_marks_fn *fn,
+    enum media_bad_change change)
 {
 	struct media_bad *bad = media->bad;
 	uint64_t end = off + len;
@@ -155,39 +231,90 @@ media_add_bad(struct media *media, uint64_t off, size_t len)
 	end += BAD_UNIT - 1;
 	end -= end % BAD_UNIT;
 	mutex_lock(&bad->lock);
-	r = add_locked(bad, off, end);
+	r = change_locked(bad, off, end, fn, change);
 	mutex_unlock(&bad->lock);
 	return r;
 }
 
-/* Whole units of [off, end) leave the list; what is beside them stays. */
+int
+media_add_bad(struct media *media, uint64_t off, size_t len)
+{
+	return change_units(media, off, len, badlist_find, MEDIA_BAD_FOUND);
+}
+
+int
+media_inject_bad(struct media *media, uint64_t off, size_t len, bool latent)
+{
+	return change_units(media, off, len,
+	    latent ? badlist_inject_latent : badlist_inject,
+	    MEDIA_BAD_INJECTED);
+}
+
+int
+media_uninject_bad(struct media *media, uint64_t off, size_t len)
+{
+	return change_units(
+	    media, off, len, badlist_uninject, MEDIA_BAD_UNINJECTED);
+}
+
+/* What is restored is as good as found, and keeps where it came from. */
 static int
-forget_locked(struct media_bad *bad, uint64_t off, uint64_t end)
+restore_locked(struct media_bad *bad, const struct badlist *from)
     REQUIRES(bad->lock)
 {
-	unsigned n = atomic_load_explicit(&bad->n, memory_order_relaxed);
+	int r = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct bad_range *range = &bad->range[i];
+	for (unsigned i = 0; i < from->nrun && r == 0; i++) {
+		const struct bad_run *run = &from->run[i];
+		bad_marks_fn *const fns[] = {
+			(run->marks & BAD_FOUND) != 0 ? badlist_find : NULL,
+			(run->marks & BAD_INJECTED) != 0 ? badlist_inject
+							 : NULL,
+			(run->marks & BAD_LATENT) != 0 ? badlist_inject_latent
+						       : NULL,
+		};
 
-		if (!overlaps(range, off, end))
-			continue;
-		if (range->off < off && range->end > end) {
-			/* The part behind becomes a range of its own. */
-			if (add_locked(bad, end, range->end) < 0)
-				return -ENOSPC;
-			n++;
-			range->end = off;
-		} else if (range->off < off) {
-			range->end = off;
-		} else if (range->end > end) {
-			range->off = end;
-		} else {
-			bad->range[i--] = bad->range[--n];
-			atomic_store(&bad->n, n);
+		for (unsigned k = 0; k < 3 && r == 0; k++) {
+			if (fns[k] != NULL)
+				r = change_locked(bad, run->off, run->end,
+				    fns[k], MEDIA_BAD_FOUND);
 		}
 	}
-	return 0;
+	return r;
+}
+
+int
+media_restore_bad(struct media *media, const void *list, size_t bytes)
+{
+	struct media_bad *bad = media->bad;
+	struct badlist *from;
+	int r;
+
+	if (bad == NULL)
+		return -ENOTSUP;
+	if (bytes != sizeof(*from))
+		return -EUCLEAN;
+	if ((from = malloc(sizeof(*from))) == NULL)
+		return -ENOMEM;
+	/* A copy first: others may write to what we were given. */
+	memcpy(from, list, sizeof(*from));
+	r = -EUCLEAN;
+	if (badlist_is_valid(from, media->size)) {
+		mutex_lock(&bad->lock);
+		r = restore_locked(bad, from);
+		mutex_unlock(&bad->lock);
+	}
+	free(from);
+	return r;
+}
+
+bool
+media_notice_bad(struct media *media, uint64_t off, size_t len)
+{
+	/* Only marks of what is listed change: there is room. */
+	return media_knows_bad(media) &&
+	    is_marked(media, off, len, BAD_LATENT) &&
+	    change_units(media, off, len, badlist_notice, MEDIA_BAD_FOUND) == 0;
 }
 
 /*
@@ -195,21 +322,18 @@ forget_locked(struct media_bad *bad, uint64_t off, uint64_t end)
  * (strides of 576 or 4160, btt-format.md 1.8).
  */
 static bool
-has_whole_units(struct media_bad *bad, uint64_t off, uint64_t end)
-    REQUIRES(bad->lock)
+has_whole_units(const struct badlist *list, uint64_t off, uint64_t end)
 {
-	unsigned n = atomic_load_explicit(&bad->n, memory_order_relaxed);
+	uint64_t first, last;
 
-	for (unsigned i = 0; i < n; i++) {
-		const struct bad_range *range = &bad->range[i];
-
-		if (!overlaps(range, off, end))
-			continue;
-		if ((range->off < off && off % BAD_UNIT != 0) ||
-		    (range->end > end && end % BAD_UNIT != 0))
-			return false;
-	}
-	return true;
+	/* The units in which the ends are, where they are inside of one. */
+	if (off % BAD_UNIT != 0 &&
+	    badlist_next(list, off - off % BAD_UNIT, off,
+		BAD_KNOWN | BAD_LATENT, &first, &last))
+		return false;
+	return end % BAD_UNIT == 0 ||
+	    !badlist_next(list, end, end + BAD_UNIT - end % BAD_UNIT,
+		BAD_KNOWN | BAD_LATENT, &first, &last);
 }
 
 struct zero_job {
@@ -227,27 +351,47 @@ zero_range(void *arg)
 }
 
 int
+media_mend_bad(struct media *media, uint64_t off, size_t len)
+{
+	return media->ops->clear_bad == NULL
+	    ? 0
+	    : media->ops->clear_bad(media, off, len);
+}
+
+int
+media_forget_bad(struct media *media, uint64_t off, size_t len)
+{
+	struct media_bad *bad = media->bad;
+	uint64_t end = off + len;
+	int r;
+
+	/* Whole units only: what is beside them stays as it is. */
+	off += (BAD_UNIT - off % BAD_UNIT) % BAD_UNIT;
+	end -= end % BAD_UNIT;
+	if (off >= end)
+		return 0;
+	mutex_lock(&bad->lock);
+	r = change_locked(bad, off, end, badlist_clear, MEDIA_BAD_CLEARED);
+	mutex_unlock(&bad->lock);
+	return r;
+}
+
+int
 media_clear_bad(struct media *media, uint64_t off, size_t len)
 {
 	struct zero_job job = { media, off, len };
 	struct media_bad *bad = media->bad;
 	bool whole;
-	int r = 0;
+	int r;
 
 	mutex_lock(&bad->lock);
-	whole = has_whole_units(bad, off, off + len);
+	whole = has_whole_units(bad->list, off, off + len);
 	mutex_unlock(&bad->lock);
 	if (!whole && !MUTANT(83))
 		return -EIO;
-	if (media->ops->clear_bad != NULL)
-		r = media->ops->clear_bad(media, off, len);
 	/* Zeroes, durable before anybody takes the place for good. */
-	if (r == 0 && (r = media_try(zero_range, &job)) == 0)
+	if ((r = media_mend_bad(media, off, len)) == 0 &&
+	    (r = media_try(zero_range, &job)) == 0)
 		r = media_fence(media);
-	if (r < 0)
-		return r;
-	mutex_lock(&bad->lock);
-	r = forget_locked(bad, off, off + len);
-	mutex_unlock(&bad->lock);
-	return r;
+	return r < 0 ? r : media_forget_bad(media, off, len);
 }

@@ -243,7 +243,10 @@ walk_load(struct walker *walker, struct btt_arena_place *place)
 	struct btt_info info = { .info2off = UINT64_MAX };
 	int r;
 
-	r = read_block(walker, place->off, walker->primary);
+	/* The backup has a second chance: it is used where nothing else is. */
+	r = media_is_bad(walker->scope->media, place->off, BTT_INFO_BYTES)
+	    ? -EIO
+	    : read_block(walker, place->off, walker->primary);
 	place->primary = r < 0 ? BTT_INFO_UNREADABLE
 			       : btt_info_decode(walker->primary, &info);
 	if (place->primary == BTT_INFO_VALID) {

@@ -72,6 +72,19 @@ has_data(const struct btt *btt, uint32_t entry)
 	    (state == MAP_STATE_INITIAL && !btt->initial_is_zero);
 }
 
+/*
+ * Is something bad that a reader of the sector needs: its map entry, the block?
+ * The one look that everybody takes is at whether anything is bad at all.
+ */
+static bool
+sector_is_bad(const struct btt *btt, const struct cursor *at, uint32_t entry)
+{
+	if (!media_knows_bad(btt->media))
+		return false;
+	return map_is_bad(at->arena, at->premap, 1) ||
+	    (has_data(btt, entry) && block_is_bad(at, entry));
+}
+
 static int
 name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
     uint64_t *ret_name)
@@ -81,7 +94,7 @@ name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
 	/* Media may have changed since it was checked: look each time. */
 	if (!map_entry_in_range(at->arena, entry, at->premap))
 		return -EIO;
-	if (has_data(btt, entry) && block_is_bad(at, entry))
+	if (sector_is_bad(btt, at, entry))
 		return -EIO;
 	*ret_name = has_data(btt, entry)
 	    ? rtt_name(at->arena->number,
@@ -197,7 +210,7 @@ mark_bad_sector(void *arg)
 		!MUTANT(26) && !MUTANT(74)) ||
 	    !map_entry_in_range(arena, entry, premap) ||
 	    !(has_data(job->btt, entry) || MUTANT(82)) ||
-	    !block_is_bad(&job->at, entry))
+	    map_is_bad(arena, premap, 1) || !block_is_bad(&job->at, entry))
 		return 0;
 	r = map_store(arena, premap,
 	    MAP_ERROR | MUTATE(76, map_entry_block(entry, premap), premap));

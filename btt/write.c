@@ -172,7 +172,8 @@ wait_for_readers(struct btt *btt, struct btt_worker *worker)
 
 /*
  * Blocks that are known to be bad are made good before they are used, while
- * the lane is ours: nobody else can have put data there (LN-9).
+ * the lane is ours: nobody else can have put data there (LN-9).  Where it is
+ * map entries that are bad nothing can be written, since what they say is lost.
  */
 static int
 clear_bad_blocks(const struct batch *batch, bool later)
@@ -183,11 +184,13 @@ clear_bad_blocks(const struct batch *batch, bool later)
 
 	if (!media_knows_bad(arena->media) || MUTANT(79))
 		return 0;
+	if (map_is_bad(arena, batch->change[0].premap, batch->nchange))
+		return -EIO;
 	for (unsigned i = 0; i < batch->nchange && r == 0; i++) {
 		uint64_t off =
 		    arena_block_off(arena, batch->change[i].new_block);
 
-		if (media_is_bad(arena->media, off, bytes))
+		if (media_wants_clear(arena->media, off, bytes))
 			r = later ? -EAGAIN
 				  : media_clear_bad(arena->media, off, bytes);
 	}

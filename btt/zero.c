@@ -88,7 +88,10 @@ zero_entries(
 	stripe_lock(arena->map_locks, map_line(premap),
 	    map_line(premap + job.n - 1), &range);
 	/* Again, under the locks: see place_and_commit. */
-	if ((r = atomic_load(&arena->failed)) == 0)
+	if ((r = atomic_load(&arena->failed)) == 0 &&
+	    map_is_bad(arena, premap, job.n))
+		r = -EIO;
+	if (r == 0)
 		r = media_try(set_zero_entries, &job);
 	stripe_unlock(&range);
 	if (r < 0)

@@ -5,8 +5,6 @@
 
 #include "control_json.h"
 
-/* More than a list can have (media.h). */
-#define BAD_MAX 256u
 /* ndctl counts bad blocks in these, whatever the sectors are. */
 #define BAD_UNIT 512u
 
@@ -80,19 +78,19 @@ static void
 add_badblocks(struct jsonb *jsonb, struct json_object *object,
     const struct media *media, unsigned flags)
 {
-	struct media_range ranges[BAD_MAX];
+	struct media_range ranges[MEDIA_BAD_MAX];
 	struct json_object *array;
 	uint64_t count = 0;
 	size_t n, i;
 
-	n = media_list_bad(media, ranges, BAD_MAX);
-	for (i = 0; i < n && i < BAD_MAX; i++)
+	n = media_list_bad(media, ranges, MEDIA_BAD_MAX);
+	for (i = 0; i < n && i < MEDIA_BAD_MAX; i++)
 		count += ranges[i].len / BAD_UNIT;
 	jsonb_add_number(jsonb, object, "badblock_count", count);
 	if ((flags & CONTROL_MEDIA_ERRORS) == 0)
 		return;
 	array = jsonb_array(jsonb);
-	for (i = 0; i < n && i < BAD_MAX; i++)
+	for (i = 0; i < n && i < MEDIA_BAD_MAX; i++)
 		jsonb_append(jsonb, array,
 		    range_json(jsonb, ranges[i].off, ranges[i].len));
 	jsonb_add(jsonb, object, "badblocks", array);
@@ -262,7 +260,7 @@ event_device_json(struct jsonb *jsonb, const struct event *event)
 static struct json_object *
 event_detail_json(struct jsonb *jsonb, const struct event *event)
 {
-	struct json_object *object;
+	struct json_object *object, *ranges;
 
 	object = jsonb_object(jsonb);
 	if (event->job != 0)
@@ -275,9 +273,15 @@ event_detail_json(struct jsonb *jsonb, const struct event *event)
 		jsonb_add_text(jsonb, object, "stage", event->stage);
 	if (event->error != 0)
 		jsonb_add_errno(jsonb, object, "errno", event->error);
+	if (event->cause != NULL)
+		jsonb_add_text(jsonb, object, "cause", event->cause);
+	if (event->area != NULL)
+		jsonb_add_text(jsonb, object, "area", event->area);
 	if (event->len != 0) {
-		jsonb_add_number(jsonb, object, "offset", event->off);
-		jsonb_add_number(jsonb, object, "length", event->len);
+		ranges = jsonb_array(jsonb);
+		jsonb_append(
+		    jsonb, ranges, range_json(jsonb, event->off, event->len));
+		jsonb_add(jsonb, object, "badblocks", ranges);
 	}
 	if (event->count != 0)
 		jsonb_add_number(jsonb, object, "count", event->count);

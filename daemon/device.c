@@ -14,6 +14,7 @@
 #include <linux/openat2.h>
 
 #include "device.h"
+#include "device_bad.h"
 #include "device_kept.h"
 
 /* For transitions; never over I/O. */
@@ -358,16 +359,23 @@ device_load_bad(struct device *device, struct btt_error *error)
 {
 	const struct device_trial *trial = &device->options.trial;
 	struct media *media = device->media;
+	const void *kept;
+	size_t bytes;
 	int r;
 
 	/* The medium's own list, if it has one, came with it. */
+	kept = device_kept_get_bad(device->kept, &bytes);
+	if (kept != NULL && (r = media_restore_bad(media, kept, bytes)) < 0)
+		return btt_error_set(
+		    error, r, "the bad ranges that were kept make no sense");
 	if (trial->bad_len == 0)
 		return 0;
 	if (trial->bad_off > media->size ||
 	    trial->bad_len > media->size - trial->bad_off)
 		return btt_error_set(
 		    error, -ERANGE, "the bad range is beyond its end");
-	if ((r = media_add_bad(media, trial->bad_off, trial->bad_len)) < 0)
+	r = media_inject_bad(media, trial->bad_off, trial->bad_len, false);
+	if (r < 0)
 		return btt_error_set(error, r, "the bad range cannot be noted");
 	return 0;
 }
@@ -406,9 +414,11 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 	r = io_stats_new(btt_worker_pool_count(pool), &device->io_stats);
 	if (r < 0)
 		return btt_error_set(error, r, "out of memory");
+	device_watch_bad(device);
 	r = btt_open(device->media, pool, &options, &device->btt, error);
 	if (r < 0)
 		return r;
+	atomic_store(&device->btt_for_bad, device->btt);
 	btt_get_geometry(device->btt, &device->geometry);
 	mutex_lock(&device->status_lock);
 	device->status.has_geometry = true;
@@ -424,6 +434,8 @@ device_close(struct device *device)
 	int r;
 
 	r = 0;
+	/* Closing may write, and so change the list, but not look it up. */
+	atomic_store(&device->btt_for_bad, NULL);
 	if (device->btt != NULL)
 		r = btt_close(device->btt); /* and the medium */
 	else

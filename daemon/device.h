@@ -132,6 +132,7 @@ struct device {
 	struct device_kept *kept;      /* [P] what outlives a crash, or NULL */
 	struct media *media;           /* [P] btt's once that is open */
 	struct btt *btt;               /* [P] */
+	_Atomic(struct btt *) btt_for_bad; /* [a] btt, for device_bad.c */
 	struct btt_geometry_info geometry; /* [P] */
 	struct io_stats *io_stats;         /* [P] until the memory goes */
 	struct mutex lock;

@@ -24,7 +24,7 @@
 /*
  * What the memory begins with.  Only the server of the moment writes to it.
  * Keys: I immutable once magic is set, a atomic, D by the device's job, A
- * device.attr_lock.
+ * device.attr_lock, B the lock of the medium's list.
  */
 struct head {
 	_Atomic uint64_t magic;       /* [a] set last */
@@ -35,6 +35,9 @@ struct head {
 	_Atomic uint32_t attr_serial; /* [a] odd while attr is being changed */
 	struct device_attr attr;      /* [A] */
 	char options[OPTIONS_BYTES];  /* [I] JSON, ended by zero */
+	/* [a] bytes of bad[bad_now]; the other one may be half written */
+	_Atomic uint32_t bad_now, bad_bytes;
+	uint8_t bad[2][MEDIA_BAD_BYTES]; /* [B] */
 };
 static_assert(sizeof(struct head) <= MEMORY_OFF, "room for the head");
 
@@ -372,4 +375,33 @@ device_kept_set_attr(struct device_kept *kept, const struct device_attr *attr)
 	atomic_store(&kept->head->attr_serial, serial);
 	kept->head->attr = *attr;
 	atomic_store(&kept->head->attr_serial, serial + 1);
+}
+
+void
+device_kept_set_bad(struct device_kept *kept, const void *list, size_t bytes)
+{
+	uint32_t next;
+
+	if (kept == NULL)
+		return;
+	assert(bytes <= MEDIA_BAD_BYTES);
+	next = 1 - (atomic_load(&kept->head->bad_now) & 1);
+	memcpy(kept->head->bad[next], list, bytes);
+	/* A crash before this leaves the list as it was. */
+	atomic_store(&kept->head->bad_now, next);
+	atomic_store(&kept->head->bad_bytes, (uint32_t)bytes);
+}
+
+const void *
+device_kept_get_bad(const struct device_kept *kept, size_t *ret_bytes)
+{
+	uint32_t bytes;
+
+	if (kept == NULL)
+		return NULL;
+	bytes = atomic_load(&kept->head->bad_bytes);
+	if (bytes == 0 || bytes > MEDIA_BAD_BYTES)
+		return NULL;
+	*ret_bytes = bytes;
+	return kept->head->bad[atomic_load(&kept->head->bad_now) & 1];
 }

@@ -57,5 +57,13 @@ bool device_kept_get_attr(
     const struct device_kept *kept, struct device_attr *ret_attr);
 void
 device_kept_set_attr(struct device_kept *kept, const struct device_attr *attr);
+/*
+ * The list of bad ranges (media.h).  What was set last, or NULL; it is valid
+ * until the next one is set.
+ */
+void
+device_kept_set_bad(struct device_kept *kept, const void *list, size_t bytes);
+const void *
+device_kept_get_bad(const struct device_kept *kept, size_t *ret_bytes);
 
 #endif

@@ -60,8 +60,10 @@ struct event {
 	const char *verb;    /* static; of EVENT_JOB_FINISHED, as the next */
 	const char *outcome; /* static; the state in which it ended */
 	int error;           /* negative errno */
-	const char *stage;   /* static; of the job, or the area of the medium */
-	uint64_t off, len;   /* a range of the medium, bytes, if len is not 0 */
+	const char *stage;   /* static; of the job */
+	const char *cause;   /* static; of a change of what is bad */
+	const char *area;    /* static; of the medium, as the next */
+	uint64_t off, len;   /* a range of it, bytes, if len is not 0 */
 	uint64_t count;
 	char text[EVENT_TEXT_BYTES];
 };

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <btt/bad.h>
+
 #include "../support/check_main.h"
 #include "../support/engine_fixture.h"
 
@@ -266,6 +268,122 @@ START_TEST(clear__refuses_a_unit_that_a_neighbour_shares)
 }
 END_TEST
 
+/* The first byte of a part of the only arena. */
+static uint64_t
+part_off(enum btt_area area)
+{
+	struct btt_place place;
+	uint64_t off = 0;
+
+	for (;; off = place.end) {
+		btt_find_place(fixture.btt, off, &place);
+		if (place.area == area)
+			return off;
+	}
+}
+
+/* Where a map entry is lost, so is the sector: no kind of access may guess. */
+START_TEST(map__that_is_bad_makes_eio_of_all_its_sectors)
+{
+	uint64_t map_off;
+
+	set_up(_i);
+	map_off = part_off(BTT_AREA_MAP);
+	/* The second unit of the map: sectors 128 to 255. */
+	ck_assert_int_eq(media_add_bad(fixture.media, map_off + 512, 1), 0);
+	sector_fill(buf, SECTOR, 130, 1);
+	ck_assert_int_eq(read_sector(130), -EIO);
+	ck_assert_int_eq(read_sector(127), 0);
+	ck_assert_int_eq(read_sector(256), 0);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, worker, 130 * SECTOR, SECTOR, buf), -EIO);
+	ck_assert_int_eq(
+	    btt_zero(fixture.btt, worker, 130 * SECTOR, SECTOR), -EIO);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, worker, 127 * SECTOR, SECTOR, buf), 0);
+	/* And nothing was written there: it is as it was. */
+	ck_assert_int_eq(media_clear_bad(fixture.media, map_off + 512, 512), 0);
+	ck_assert_uint_eq(nerror_on_medium(), 0);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Open what the fixture has once more, with a bad range at off. */
+static int
+open_with_bad(uint64_t off, struct btt_error *error)
+{
+	struct btt_open_options options = { .durability = BTT_DURABLE_WRITE };
+	struct media *media;
+	int r;
+
+	ck_assert_int_eq(media_ram_new(fixture.media->size,
+			     fixture.media->granularity, &media),
+	    0);
+	ck_assert_int_eq(
+	    media_copy(media, 0, media_at(fixture.media, 0), media->size), 0);
+	ck_assert_int_eq(btt_close(fixture.btt), 0);
+	fixture.btt = NULL;
+	fixture.media = media;
+	ck_assert_int_eq(media_add_bad(media, off, 512), 0);
+	r = btt_open(media, fixture.pool, &options, &fixture.btt, error);
+	if (r < 0)
+		media_close(media);
+	return r;
+}
+
+START_TEST(open__refuses_a_log_and_a_map_that_are_bad)
+{
+	struct btt_error error = { "" };
+
+	set_up(0);
+	ck_assert_int_eq(
+	    open_with_bad(
+		part_off(_i == 0 ? BTT_AREA_LOG : BTT_AREA_MAP) + 512, &error),
+	    -EIO);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(open__takes_the_backup_of_a_bad_info_block)
+{
+	struct btt_error error = { "" };
+
+	set_up(0);
+	ck_assert_int_eq(open_with_bad(part_off(BTT_AREA_INFO), &error), 0);
+	ck_assert_int_eq(read_sector(1), 0);
+	ck_assert_int_eq(sector_version(buf, SECTOR, 1), 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Every byte of the medium is somewhere, and places follow each other. */
+START_TEST(place__tells_where_each_part_is)
+{
+	static const enum btt_area areas[] = { BTT_AREA_OUTSIDE, BTT_AREA_INFO,
+		BTT_AREA_DATA, BTT_AREA_MAP, BTT_AREA_LOG, BTT_AREA_INFO };
+	struct btt_place place;
+	uint64_t off = 0;
+	unsigned n = 0;
+
+	set_up(0);
+	while (off < fixture.media->size && n < 6) {
+		btt_find_place(fixture.btt, off, &place);
+		ck_assert_uint_gt(place.end, off);
+		ck_assert_uint_le(place.off, off);
+		ck_assert_uint_gt(place.len, off - place.off);
+		if (place.area != BTT_AREA_UNUSED)
+			ck_assert_int_eq((int)place.area, (int)areas[n++]);
+		off = place.end;
+	}
+	ck_assert_uint_eq(n, 6);
+	ck_assert_uint_eq(place.item, 1);
+	btt_find_place(fixture.btt, place_of(2) + 100, &place);
+	ck_assert_int_eq((int)place.area, (int)BTT_AREA_DATA);
+	ck_assert_uint_eq(place.off, place_of(2));
+	fixture_free(&fixture);
+}
+END_TEST
+
 static Suite *
 bad_suite(void)
 {
@@ -281,6 +399,12 @@ bad_suite(void)
 	tcase_add_loop_test(tc, read_only__marks_nothing, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, media_try__tells_poison_from_a_page_that_is_gone, 0, 1);
+	tcase_add_loop_test(
+	    tc, map__that_is_bad_makes_eio_of_all_its_sectors, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, open__refuses_a_log_and_a_map_that_are_bad, 0, 2);
+	tcase_add_test(tc, open__takes_the_backup_of_a_bad_info_block);
+	tcase_add_test(tc, place__tells_where_each_part_is);
 	tcase_add_test(tc, clear__refuses_a_unit_that_a_neighbour_shares);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -190,9 +190,9 @@ int media_install_sigbus(void) BTT_MUST_CHECK;
 
 /*
  * Bad ranges: what the medium itself reports when it is opened (libpmem2's
- * list, on media that have one), what turned out to be poisoned, and what a
- * test says.  Counted in units of 512 bytes, of which a list has room for 256
- * runs.
+ * list, on media that have one), what turned out to be poisoned, and what
+ * somebody has planted.  Counted in units of 512 bytes, of which a list has
+ * room for MEDIA_BAD_MAX runs.
  *
  * media_is_bad costs a load or two while no range is known.
  * media_add_bad: -ENOTSUP for media that cannot know, -ENOSPC if the list is
@@ -203,6 +203,7 @@ int media_install_sigbus(void) BTT_MUST_CHECK;
  * again (btt-format.md 4.4); its content is lost, so the caller owns it.
  * -EIO where a bad unit reaches over an end of the range.
  */
+#define MEDIA_BAD_MAX 256u
 bool media_knows_bad(const struct media *media);
 bool media_is_bad_listed(const struct media *media, uint64_t off, size_t len);
 bool media_next_bad(const struct media *media, uint64_t off, uint64_t end,
@@ -210,17 +211,79 @@ bool media_next_bad(const struct media *media, uint64_t off, uint64_t end,
 int media_add_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 int
 media_clear_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
+/*
+ * The halves of media_clear_bad, for who has something better than zeroes to
+ * put there: have the medium take stores again; and, when they are durable,
+ * take whole units off the list.
+ */
+int
+media_mend_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
+int
+media_forget_bad(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 
 /*
- * Copy the list, as far as there is room for max ranges, in no order; returns
- * how many ranges it has.  They do not overlap but where the same was said
- * twice.
+ * Planted damage: as bad as any, until it is cleared or taken back.  A latent
+ * one is not known until somebody looks for it (media_notice_bad), as poison is
+ * that nobody has touched; a write clears it all the same.  Errors as
+ * media_add_bad.
+ *
+ * media_uninject_bad: what was planted is good again, and holds what it held.
+ * media_notice_bad: what is latent in the range is known from now on; true if
+ * there was any.
+ * media_wants_clear: is the range bad, known or not?
+ */
+int media_inject_bad(struct media *media, uint64_t off, size_t len, bool latent)
+    BTT_MUST_CHECK;
+int media_uninject_bad(struct media *media, uint64_t off, size_t len)
+    BTT_MUST_CHECK;
+bool media_notice_bad(struct media *media, uint64_t off, size_t len);
+bool media_wants_clear(const struct media *media, uint64_t off, size_t len);
+
+/* Why a range is known to be bad from now on, or good. */
+enum media_bad_change {
+	MEDIA_BAD_FOUND,
+	MEDIA_BAD_INJECTED,
+	MEDIA_BAD_CLEARED, /* by what was written there */
+	MEDIA_BAD_UNINJECTED,
+};
+
+/*
+ * Who wants to know.  tell hears of each such change, in bytes, in the order in
+ * which they happen.  keep is given the list as it is at first and after each
+ * change, as bytes to be kept for media_restore_bad.  Each may be NULL.
+ * Both are called with the list locked: they do not ask about it, do not wait,
+ * and take leaves only.
+ */
+struct media_bad_watch {
+	void (*tell)(void *arg, enum media_bad_change change, uint64_t off,
+	    uint64_t len);
+	void (*keep)(void *arg, const void *list, size_t bytes);
+	void *arg;
+};
+/* From now on; NULL: nobody any more. */
+void media_watch_bad(struct media *media, const struct media_bad_watch *watch);
+
+/* Room for what keep is given. */
+#define MEDIA_BAD_BYTES 8192u
+/*
+ * Add what was kept, by a program of the same version, planted ranges included.
+ * Nobody is told.  -EUCLEAN for what is no such list of this medium.
+ */
+int media_restore_bad(struct media *media, const void *list, size_t bytes)
+    BTT_MUST_CHECK;
+
+/*
+ * Copy the list, as far as there is room for max ranges, in ascending order;
+ * returns how many ranges it has.  They do not overlap.
  */
 struct media_range {
 	uint64_t off, len; /* bytes */
 };
 size_t media_list_bad(
     const struct media *media, struct media_range *ret_ranges, size_t max);
+/* The same of what is planted: known, or latent. */
+size_t media_list_injected(const struct media *media, bool latent,
+    struct media_range *ret_ranges, size_t max);
 
 static inline bool
 media_is_bad(const struct media *media, uint64_t off, size_t len)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
+#include <btt/bad.h>
+
+#include "device_bad.h"
+#include "device_kept.h"
+
+static const char *
+cause_name(enum media_bad_change change)
+{
+	switch (change) {
+	case MEDIA_BAD_FOUND:
+		return "found";
+	case MEDIA_BAD_INJECTED:
+		return "injected";
+	case MEDIA_BAD_CLEARED:
+		return "written";
+	case MEDIA_BAD_UNINJECTED:
+		return "uninjected";
+	}
+	return "unknown";
+}
+
+static bool
+is_added(enum media_bad_change change)
+{
+	return change == MEDIA_BAD_FOUND || change == MEDIA_BAD_INJECTED;
+}
+
+/*
+ * With the list locked, so in the order of the changes.  A range that lies in
+ * several areas is one event, of the first of them.
+ */
+static void
+tell(void *arg, enum media_bad_change change, uint64_t off, uint64_t len)
+{
+	struct device *device = arg;
+	struct event event = {
+		.kind = is_added(change) ? EVENT_BADBLOCK_ADDED
+					 : EVENT_BADBLOCK_CLEARED,
+		.cause = cause_name(change),
+		.off = off,
+		.len = len,
+	};
+	struct btt_place place;
+	struct btt *btt;
+
+	/* NULL while it is being opened; who meets poison then is told less. */
+	btt = atomic_load(&device->btt_for_bad);
+	if (btt != NULL) {
+		btt_find_place(btt, off, &place);
+		event.area = btt_area_name(place.area);
+	}
+	device_fill_event(device, &event);
+	event_append(device->events, &event);
+}
+
+static void
+keep(void *arg, const void *list, size_t bytes)
+{
+	struct device *device = arg;
+
+	device_kept_set_bad(device->kept, list, bytes);
+}
+
+void
+device_watch_bad(struct device *device)
+{
+	const struct media_bad_watch watch = { tell, keep, device };
+
+	media_watch_bad(device->media, &watch);
+}
