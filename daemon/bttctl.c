@@ -32,6 +32,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_detach,
 	&ctl_enable,
 	&ctl_disable,
+	&ctl_destroy,
 	&ctl_list,
 	&ctl_stats,
 	&ctl_jobs,

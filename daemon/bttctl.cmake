@@ -12,6 +12,7 @@ set(BTTCTL_SOURCES
   ctl_attach.c
   ctl_check.c
   ctl_create.c
+  ctl_destroy.c
   ctl_dump.c
   ctl_info.c
   ctl_job.c

@@ -67,6 +67,7 @@ struct waiter {
 	bool won;             /* WAIT_JOB: of a detach */
 	uint64_t up_to;       /* WAIT_SETTLED */
 	char *device;         /* WAIT_CLOSED: its name */
+	bool wipe;            /* WAIT_CLOSED: and destroy it */
 	bool want_end;        /* WAIT_CLOSED: then wait for the job */
 	uint64_t retry_ms;    /* WAIT_CLOSED: when to look again, monotonic */
 	uint64_t give_up_ms;  /* WAIT_CLOSED: when to be refused */
@@ -157,7 +158,7 @@ void control_wait_settled(struct control *control, struct client *client,
  * way to know when we hear of it.
  */
 void control_wait_closed(struct control *control, struct client *client,
-    struct json_object *id, const char *device, bool want_end,
+    struct json_object *id, const char *device, bool wipe, bool want_end,
     uint64_t timeout_ms);
 /* The answer to a job's end, or to its beginning where nobody waits. */
 void control_answer_job(struct control *control, struct client *client,

@@ -386,9 +386,9 @@ do_attach(const struct request *request, struct failure *failure)
 }
 
 static int
-do_detach(const struct request *request, struct failure *failure)
+detach(const struct request *request, bool wipe, struct failure *failure)
 {
-	struct manager_detach_options options = { .force = false };
+	struct manager_detach_options options = { .wipe = wipe };
 	uint64_t timeout_ms = 0;
 	const char *name = NULL;
 	bool wait = true, won;
@@ -405,7 +405,7 @@ do_detach(const struct request *request, struct failure *failure)
 	    &job, &won, &failure->error);
 	if (failure->r == -EBUSY) {
 		control_wait_closed(request->control, request->client,
-		    request->id, name, wait, timeout_ms);
+		    request->id, name, wipe, wait, timeout_ms);
 		return failure->r = 0;
 	}
 	if (failure->r < 0)
@@ -419,6 +419,18 @@ do_detach(const struct request *request, struct failure *failure)
 		job_unref(job);
 	}
 	return 0;
+}
+
+static int
+do_detach(const struct request *request, struct failure *failure)
+{
+	return detach(request, false, failure);
+}
+
+static int
+do_destroy(const struct request *request, struct failure *failure)
+{
+	return detach(request, true, failure);
 }
 
 #define ARGS_MAX 12u
@@ -441,6 +453,8 @@ static const struct verb {
 		"test_delay_ms", "test_errno", "test_bad_off", "test_bad_len",
 		NULL } },
 	{ "detach", true, do_detach,
+	    { "name", "force", "wait", "timeout_ms", NULL } },
+	{ "destroy", true, do_destroy,
 	    { "name", "force", "wait", "timeout_ms", NULL } },
 	{ "cancel", true, do_cancel, { "job", NULL } },
 };

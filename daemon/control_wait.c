@@ -82,7 +82,7 @@ control_wait_settled(struct control *control, struct client *client,
 
 void
 control_wait_closed(struct control *control, struct client *client,
-    struct json_object *id, const char *device, bool want_end,
+    struct json_object *id, const char *device, bool wipe, bool want_end,
     uint64_t timeout_ms)
 {
 	const struct failure failure = { .r = -ENOMEM };
@@ -99,6 +99,7 @@ control_wait_closed(struct control *control, struct client *client,
 		return;
 	}
 	waiter->device = name;
+	waiter->wipe = wipe;
 	waiter->want_end = want_end;
 	waiter->retry_ms = control_now_ms() + RETRY_MS;
 	waiter->give_up_ms = control_now_ms() + GIVE_UP_MS;
@@ -182,7 +183,7 @@ try_settled(struct control *control, struct waiter *waiter)
 static bool
 try_closed(struct control *control, struct waiter *waiter)
 {
-	const struct manager_detach_options options = { .force = false };
+	const struct manager_detach_options options = { .wipe = waiter->wipe };
 	struct failure failure = { 0 };
 	uint64_t now;
 

@@ -121,6 +121,8 @@ extern const struct ctl_command ctl_create, ctl_info, ctl_check, ctl_undo,
 /* Of a running daemon. */
 extern const struct ctl_command ctl_attach, ctl_detach, ctl_enable, ctl_disable,
     ctl_list, ctl_stats, ctl_jobs, ctl_cancel, ctl_settle, ctl_monitor;
+/* Of both. */
+extern const struct ctl_command ctl_destroy;
 
 /*
  * Parse argv, argv[0] being the command's name.  Returns 0 and where the

@@ -452,6 +452,44 @@ device_close(struct device *device)
 	return r;
 }
 
+/* The same backing store as before, which is still claimed, for writing. */
+static int
+open_again(
+    struct device *device, struct media **ret_media, struct btt_error *error)
+{
+	const struct media_options options = {
+		.allow_sparse = true,
+		.force = device->options.force,
+	};
+	struct media_identity identity;
+	int fd, r;
+
+	if ((r = device_find(device, &fd, &identity, error)) < 0)
+		return r;
+	if (identity.device != device->identity.device ||
+	    identity.inode != device->identity.inode ||
+	    identity.is_block_device != device->identity.is_block_device)
+		r = btt_error_set(error, -ESTALE, "%s is something else by now",
+		    device->path);
+	else
+		r = media_open_at(fd, device->path, &options, ret_media, error);
+	(void)close(fd); /* a name, no more */
+	return r;
+}
+
+int
+device_wipe(struct device *device, struct btt_error *error)
+{
+	struct media *media;
+	int r;
+
+	if ((r = open_again(device, &media, error)) < 0)
+		return r;
+	r = btt_destroy(media, device->namespace, device->geometry.uuid, error);
+	media_close(media);
+	return r;
+}
+
 bool
 device_pin(struct device *device)
 {

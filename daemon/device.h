@@ -138,7 +138,8 @@ struct device {
 	struct mutex lock;
 	bool dead;                   /* [D] CP-1; never cleared */
 	bool probing;                /* [D] the probe is not over */
-	bool wipe;                   /* [D] no BTT is to be left behind */
+	bool wipe;                   /* [D] no BTT is to be left behind; no
+	                                more changed once it is dead */
 	enum device_state state;     /* [D] */
 	struct mutex status_lock;    /* leaf; never kept */
 	struct device_status status; /* [S] */
@@ -229,6 +230,12 @@ int device_start(struct device *device, struct btt_worker_pool *pool,
  * device is closed all the same.  What was never opened is fine.
  */
 int device_close(struct device *device);
+/*
+ * Of a closed device whose backing store nobody else may have yet: destroy its
+ * BTT.  Errors: -ESTALE if the path leads to something else by now; as
+ * media_open and btt_destroy; with the reason.
+ */
+int device_wipe(struct device *device, struct btt_error *error) BTT_MUST_CHECK;
 
 /*
  * Use btt and media for a moment that no request may shorten: true if the

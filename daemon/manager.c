@@ -205,7 +205,7 @@ manager_stop(struct manager *manager, bool (*is_hurried)(void *arg), void *arg)
 			break;
 		}
 		job_get_info(job, &info);
-		if (info.verb != JOB_DETACH || info.error == 0)
+		if (info.verb == JOB_ATTACH || info.error == 0)
 			continue;
 		log_say(manager->log, LOG_ERR, "%s: %s", list.devices[i]->path,
 		    system_error_text(info.error));

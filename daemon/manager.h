@@ -127,6 +127,7 @@ const char *manager_stage(const char *name);
 
 struct manager_detach_options {
 	bool force; /* open handles get ENODEV */
+	bool wipe;  /* and destroy the BTT (btt_destroy), once it is closed */
 };
 
 /*
@@ -134,10 +135,12 @@ struct manager_detach_options {
  * the job that does it is returned; *ret_won is whether it is this caller's, or
  * that of somebody who was faster.
  *
- * Errors: -ENODEV; -EBUSY if it is open and force is not set.
+ * Errors: -ENODEV; -EBUSY if it is open and force is not set.  With wipe: -EROFS
+ * if it was attached for reading only; -EINVAL if it is not shown; -EBUSY if
+ * somebody else is detaching it, who does not mean to destroy it.
  *
- * The job fails only if the last writes could not be made durable; the device
- * is gone all the same.
+ * The job fails only if the last writes could not be made durable, or if a BTT
+ * that was to be destroyed could not be; the device is gone all the same.
  */
 int manager_detach(struct manager *manager, const char *name,
     const struct manager_detach_options *options, struct job **ret_job,

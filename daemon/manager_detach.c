@@ -5,7 +5,8 @@
  *
  * Order, opposite to that of a probe: nobody is admitted any more, the file is
  * out of sight, those who are inside have left, all is durable, the backing
- * store is released, the name is free.
+ * store is released, the BTT on it destroyed if that is wanted, the name is
+ * free.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -20,6 +21,27 @@
 /* Longest pause between two looks. */
 #define LOOK_MS_MAX 50u
 
+/* Only what is in use, so that it is certain what is destroyed. */
+static int
+may_wipe_locked(struct device *device, struct btt_error *error)
+    REQUIRES(device->lock)
+{
+	if (device->dead && !device->wipe)
+		return btt_error_set(
+		    error, -EBUSY, "somebody else is detaching it");
+	if (device->dead)
+		return 0;
+	if (device->state != DEVICE_LIVE && device->state != DEVICE_READONLY)
+		return btt_error_set(error, -EINVAL,
+		    "it is %s; detach it, and destroy what is on its backing "
+		    "store",
+		    device_state_name(device->state));
+	if (device->options.read_only)
+		return btt_error_set(
+		    error, -EROFS, "it was attached for reading only");
+	return 0;
+}
+
 /*
  * The winner gets the number of the job; one who lost gets 0, and is to look at
  * the winner's.
@@ -29,15 +51,22 @@ kill_locked(struct device *device, const struct manager_detach_options *options,
     bool *ret_won, struct btt_error *error) REQUIRES(device->lock)
 {
 	uint64_t nopen;
+	int r;
 
 	nopen = atomic_load(device->nopen);
 	if (!device->dead && nopen > 0 && !options->force)
 		return btt_error_set(error, -EBUSY,
 		    "it is in use: %llu open handle%s",
 		    (unsigned long long)nopen, nopen == 1 ? "" : "s");
+	if (options->wipe && (r = may_wipe_locked(device, error)) < 0)
+		return r;
 	*ret_won = device_kill_locked(device);
 	if (!*ret_won)
 		return 0;
+	if (options->wipe) {
+		device->wipe = true;
+		job_set_verb(device->detach_job, JOB_DESTROY);
+	}
 	device_set_job_locked(device, job_begin(device->detach_job));
 	device_move_locked(device, DEVICE_DRAINING, 0, NULL, NULL);
 	return 0;
@@ -220,6 +249,17 @@ leave(struct manager *manager, struct device *device)
 	registry_remove(manager->registry, device);
 }
 
+static bool
+is_to_be_wiped(struct device *device)
+{
+	bool is;
+
+	mutex_lock(&device->lock);
+	is = device->wipe;
+	mutex_unlock(&device->lock);
+	return is;
+}
+
 static void
 run_detach(struct work *work)
 {
@@ -227,8 +267,9 @@ run_detach(struct work *work)
 	    offsetof(struct device, detach_work));
 	struct manager *manager = device->manager;
 	struct job *job = device->detach_job;
+	struct btt_error error = { "" };
 	struct device_status status;
-	int r;
+	int r, r2 = 0;
 
 	job_work_begin(manager->jobs);
 	device_get_status(device, &status);
@@ -244,9 +285,16 @@ run_detach(struct work *work)
 	}
 	if ((r = device_close(device)) < 0)
 		tell_flush_error(device, r);
+	if (is_to_be_wiped(device)) {
+		job_set_stage(job, "wipe");
+		r2 = device_wipe(device, &error);
+	}
 	registry_disclaim(manager->registry, device);
 	leave(manager, device);
-	job_end(job, r, NULL, 0);
+	if (r2 < 0)
+		job_end(job, r2, &error, 0);
+	else
+		job_end(job, r, NULL, 0);
 	job_work_end(manager->jobs);
 	device_unref(device);
 }

@@ -3,6 +3,7 @@ bttfs_unit_test(layout LIBS btt lanes)
 bttfs_unit_test(geometry LIBS btt lanes)
 bttfs_unit_test(flog LIBS btt lanes)
 bttfs_unit_test(format LIBS btt lanes)
+bttfs_unit_test(destroy LIBS btt lanes)
 bttfs_unit_test(probe LIBS btt lanes)
 bttfs_unit_test(probe_backup LIBS btt lanes)
 bttfs_unit_test(probe_layout LIBS btt lanes)
@@ -34,7 +35,7 @@ endforeach()
 bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
-    layout geometry flog format probe probe_backup probe_layout label namespace
+    layout geometry flog format destroy probe probe_backup probe_layout label namespace
     check check_map repair repair_random undo inspect open pmempool fixtures
     foreign foreign_repair)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)

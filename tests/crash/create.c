@@ -25,6 +25,13 @@ is_over(const struct run *run)
 	return strncmp(run->program, "create-over", 11) == 0;
 }
 
+/* Nothing is made in the place of the old one. */
+static bool
+is_destroyed(const struct run *run)
+{
+	return strncmp(run->program, "create-destroy", 14) == 0;
+}
+
 static unsigned
 count_arenas(const struct run *run)
 {
@@ -71,6 +78,18 @@ create(struct world *world, uint8_t uuid, uint32_t sector_bytes, bool zero)
 		violation(
 		    world, "create", "btt_create: %s (%d)", error.text, r);
 	return r;
+}
+
+static void
+destroy(struct world *world)
+{
+	static const uint8_t uuid[BTT_UUID_BYTES] = { OLD_UUID };
+	struct btt_error error = { "" };
+	int r = btt_destroy(&world->sim->media, NULL, uuid, &error);
+
+	if (r < 0 && media_failed(&world->sim->media) == 0)
+		violation(
+		    world, "destroy", "btt_destroy: %s (%d)", error.text, r);
 }
 
 /* For writing: who only reads is not refused a log that is half new. */
@@ -137,6 +156,21 @@ check_sectors(struct world *world, struct btt *btt, bool is_old)
 	}
 }
 
+/* Is that the verdict on a medium without a BTT, where that may be? */
+static bool
+is_none(const struct world *world, int r)
+{
+	struct btt_info info;
+
+	if (r == -EMEDIUMTYPE)
+		return !world->finished || is_destroyed(&world->run);
+	/* Half erased is none, too, but said to be damage. */
+	if (r != -EUCLEAN || !world->over || world->finished)
+		return false;
+	return !is_destroyed(&world->run) ||
+	    btt_info_decode(world->rec->view, &info) != BTT_INFO_VALID;
+}
+
 static void
 check_image(void *arg, const struct enum_choice *choice)
 {
@@ -150,15 +184,15 @@ check_image(void *arg, const struct enum_choice *choice)
 	world->choice = choice;
 	world->tally->nimage++;
 	r = btt_probe(&world->rec->media, &probe, &error);
-	/* Half erased is none, too, but said to be damage. */
-	if ((r == -EMEDIUMTYPE || (r == -EUCLEAN && world->over)) &&
-	    !world->finished) {
+	if (is_none(world, r)) {
 		world->choice = NULL;
 		return;
 	}
 	if (r < 0)
 		violation(world, "create", "neither BTT nor none: %s (%d)",
 		    error.text, r);
+	if (world->finished && is_destroyed(&world->run))
+		violation(world, "destroy", "destroyed, but it is found");
 	btt_probe_fini(&probe);
 	btt = open_or_complain(world, world->rec);
 	btt_get_geometry(btt, &geometry);
@@ -204,7 +238,7 @@ create_explore(const struct run *run, struct tally *tally)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	uint64_t bytes = count_arenas(run) * BTT_ARENA_MAX_BYTES;
-	bool over = is_over(run);
+	bool over = is_over(run) || is_destroyed(run);
 
 	assert(world != NULL);
 	world->over = over;
@@ -228,7 +262,10 @@ create_explore(const struct run *run, struct tally *tally)
 		sim_reset(world->sim);
 	}
 	world->sim->at_fence = at_fence;
-	(void)create(world, NEW_UUID, over ? 1024 : 512, !over);
+	if (is_destroyed(run))
+		destroy(world);
+	else
+		(void)create(world, NEW_UUID, over ? 1024 : 512, !over);
 	world->finished = true;
 	at_fence(world->sim, world);
 	tally->nschedule++;

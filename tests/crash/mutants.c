@@ -144,5 +144,7 @@ const struct mutant mutants[] = {
 	{ 87, "create: the first arena before the others",
 	    "create-blank-arenas", NULL },
 	{ 88, "repair: no fences between its rounds", "mend", NULL },
+	{ 93, "destroy: all arenas erased without a fence between",
+	    "destroy-arenas", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

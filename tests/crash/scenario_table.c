@@ -425,6 +425,14 @@ const struct scenario scenarios[] = {
 	    .program = "create-over-arenas",
 	    .kinds = ALL_ON,
 	    .plan = SMALL },
+	{ .name = "destroy",
+	    .program = "create-destroy",
+	    .kinds = ALL_ON,
+	    .plan = MEDIUM },
+	{ .name = "destroy-arenas",
+	    .program = "create-destroy-arenas",
+	    .kinds = ALL_ON,
+	    .plan = SMALL },
 
 	/* Damage of all kinds is repaired. */
 	{ .name = "mend",

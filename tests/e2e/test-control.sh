@@ -187,6 +187,39 @@ json.dump(json.load(sys.stdin)[0], sys.stdout)' | conforms disk1 device_live
 	ctl detach -q disk1 disk2
 }
 
+# What a BTT was is none afterwards, by name or by path; never by mistake.
+test_destroy() {
+	mkdev "$work/doomed" 20M 4096
+	ctl attach -q "$work/doomed" || die "attach failed"
+	same "without being asked" 131 \
+	    "$(status_of ctl destroy doomed </dev/null)"
+	said "without being asked" "doomed: destroys what is stored there; say --yes"
+	same "by a path that is in use" 240 \
+	    "$(status_of ctl destroy -y "$work/doomed")"
+	exec 9<"$control_mnt/doomed"
+	same "while it is open" 240 "$(status_of ctl destroy -y doomed)"
+	said "while it is open" "in use: 1 open handle"
+	exec 9<&-
+	same "what there is not" 237 "$(status_of ctl destroy -y nothing)"
+	if command -v script >/dev/null; then
+		same "no" 131 "$(status_of script -qec \
+		    "$bttctl destroy --socket $control doomed" /dev/null <<<n)"
+		said "the question" "doomed, which is $work/doomed, 1.*iB, uuid .*\[y/N\]"
+	fi
+	same "its state" live "$(state_of doomed)"
+	check "destroy -y -j" ctl destroy -y -j doomed >"$work/json"
+	conforms "destroy" destroy <"$work/json"
+	same "what is left" '' "$(state_of doomed)"
+	same "check of what it was" 8 "$(status_of "$bttctl" check "$work/doomed")"
+	same "destroy of what it was" 132 \
+	    "$(status_of "$bttctl" destroy -y "$work/doomed")"
+
+	mkdev "$work/doomed2" 20M 512
+	same "by its path" 0 "$(status_of "$bttctl" destroy -y "$work/doomed2")"
+	said "by its path" "doomed2: destroyed"
+	same "info of what it was" 132 "$(status_of "$bttctl" info "$work/doomed2")"
+}
+
 # T-D5 in small: the events of what was done, in order, and no other.
 test_monitor() {
 	local monitor
@@ -248,6 +281,7 @@ test_in_the_way
 test_failed
 test_open
 test_json
+test_destroy
 test_monitor
 test_crash
 umount_bttfs "$control_mnt"

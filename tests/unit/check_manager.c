@@ -307,6 +307,130 @@ START_TEST(detach__waits_for_who_is_inside)
 END_TEST
 
 /* The memory goes with the last reference, and ours is the last one. */
+/* Wait for the end of a destruction that must begin. */
+static struct job_info
+destroy_device(const char *name, bool force)
+{
+	const struct manager_detach_options options = {
+		.force = force,
+		.wipe = true,
+	};
+	struct btt_error error = { "" };
+	struct job *job;
+	bool won;
+	int r;
+
+	r = manager_detach(rig.manager, name, &options, &job, &won, &error);
+	ck_assert_msg(r == 0, "manager_detach: %s", error.text);
+	ck_assert(won);
+	return rig_end(job);
+}
+
+static void
+refuse_destroy(const char *name, int code, const char *why)
+{
+	const struct manager_detach_options options = { .wipe = true };
+	struct btt_error error = { "" };
+	struct job *job;
+	bool won;
+
+	ck_assert_int_eq(
+	    manager_detach(rig.manager, name, &options, &job, &won, &error),
+	    code);
+	ck_assert_ptr_nonnull(strstr(error.text, why));
+}
+
+START_TEST(destroy__leaves_no_btt)
+{
+	struct device_options options;
+	char path[RIG_PATH_BYTES];
+	struct job_info info;
+
+	rig_image(&rig, "vol");
+	rig_attach(&rig, "vol");
+	info = destroy_device("vol", false);
+	ck_assert_int_eq(info.verb, JOB_DESTROY);
+	ck_assert_int_eq(info.state, JOB_DONE);
+	ck_assert(!rig_knows(&rig, "vol"));
+	ck_assert_uint_eq(rig_nevent(&rig, EVENT_DETACHED), 1);
+
+	rig_options(&rig, "vol", path, &options);
+	info = rig_attach_with(&rig, &options);
+	ck_assert_int_eq(info.error, -EMEDIUMTYPE);
+	ck_assert_str_eq(info.stage, "identify");
+	refuse_destroy("vol", -EINVAL, "it is failed");
+}
+END_TEST
+
+START_TEST(destroy__is_refused_where_it_would_surprise)
+{
+	struct device_options options;
+	char path[RIG_PATH_BYTES];
+	struct device *device;
+
+	rig_image(&rig, "vol");
+	rig_options(&rig, "vol", path, &options);
+	options.read_only = true;
+	ck_assert_int_eq(rig_attach_with(&rig, &options).error, 0);
+	refuse_destroy("vol", -EROFS, "for reading only");
+	refuse_destroy("none", -ENODEV, "no device named");
+	ck_assert_int_eq(rig_detach(&rig, "vol", false).error, 0);
+
+	rig_attach(&rig, "vol");
+	device = registry_find(rig.manager->registry, "vol");
+	ck_assert_int_eq(device_open_handle(device, true), 0);
+	refuse_destroy("vol", -EBUSY, "1 open handle");
+	ck_assert_int_eq(rig_status(&rig, "vol").state, DEVICE_LIVE);
+	ck_assert_int_eq(destroy_device("vol", true).error, 0);
+	device_close_handle(device);
+	device_unref(device);
+}
+END_TEST
+
+/* The path leads to another file by now: that one is not touched. */
+START_TEST(destroy__takes_no_other_file)
+{
+	char path[RIG_PATH_BYTES], other[RIG_PATH_BYTES];
+	struct job_info info;
+
+	rig_image(&rig, "vol");
+	rig_image(&rig, "other");
+	rig_attach(&rig, "vol");
+	rig_path(&rig, "vol", path);
+	rig_path(&rig, "other", other);
+	ck_assert_int_eq(rename(other, path), 0);
+	info = destroy_device("vol", false);
+	ck_assert_int_eq(info.error, -ESTALE);
+	ck_assert_str_eq(info.stage, "wipe");
+	ck_assert(!rig_knows(&rig, "vol"));
+	rig_attach(&rig, "vol");
+}
+END_TEST
+
+/* Who detaches does not destroy, whoever else would like to. */
+START_TEST(destroy__loses_to_a_detach)
+{
+	const struct manager_detach_options options = { .force = false };
+	struct btt_error error;
+	struct device *device;
+	struct job *job;
+	bool won;
+
+	rig_image(&rig, "vol");
+	rig_attach(&rig, "vol");
+	device = registry_find(rig.manager->registry, "vol");
+	ck_assert(device_pin(device));
+	ck_assert_int_eq(
+	    manager_detach(rig.manager, "vol", &options, &job, &won, &error),
+	    0);
+	refuse_destroy("vol", -EBUSY, "somebody else is detaching it");
+	device_unpin(device);
+	device_unref(device);
+	ck_assert_int_eq(rig_end(job).error, 0);
+	rig_attach(&rig, "vol");
+}
+END_TEST
+
 START_TEST(detach__leaves_no_reference)
 {
 	struct device_options options;
@@ -391,6 +515,9 @@ main(void)
 		detach__of_a_failed_device_forgets_it,
 		detach__of_an_open_device_needs_force,
 		detach__waits_for_who_is_inside, detach__leaves_no_reference,
+		destroy__leaves_no_btt,
+		destroy__is_refused_where_it_would_surprise,
+		destroy__takes_no_other_file, destroy__loses_to_a_detach,
 		stop__refuses_what_comes_after, NULL };
 	Suite *suite;
 

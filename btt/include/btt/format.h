@@ -155,6 +155,19 @@ int btt_create_info(uint64_t media_bytes,
     struct btt_info *ret_info, struct btt_error *error) BTT_MUST_CHECK;
 
 /*
+ * Make the BTT of a namespace, found as btt_probe_namespace has it, one no more:
+ * every info block of it is erased, both copies, and those of older ones that
+ * would be found then.  A damaged one can be destroyed, too.  Sectors, maps and
+ * logs are left as they are, and nothing beyond the namespace is touched.
+ * uuid, if it is not NULL, says which BTT is meant.
+ *
+ * On return that is durable.  A crash before leaves the BTT whole, or none.
+ * Errors: -ESTALE for another uuid; -EROFS; -EIO; as btt_probe_namespace.
+ */
+int btt_destroy(struct media *media, const char *namespace,
+    const uint8_t uuid[BTT_UUID_BYTES], struct btt_error *error) BTT_MUST_CHECK;
+
+/*
  * Text form of a UUID, bytes in text order (1.10).  parse accepts 32 hex
  * digits with or without the four dashes; -EINVAL otherwise.
  */
