@@ -73,8 +73,8 @@ media_backing_size(const struct media_backing *backing, uint64_t *ret_size)
 	return 0;
 }
 
-static int
-open_backing(const char *path, bool read_only, struct btt_error *error)
+int
+media_open_backing(const char *path, bool read_only, struct btt_error *error)
 {
 	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
@@ -104,7 +104,7 @@ media_open(const char *path, const struct media_options *options,
 {
 	int fd;
 
-	if ((fd = open_backing(path, options->read_only, error)) < 0)
+	if ((fd = media_open_backing(path, options->read_only, error)) < 0)
 		return fd;
 	return media_open_fd(fd, path, options, ret_media, error);
 }
@@ -127,7 +127,7 @@ media_open_at(int path_fd, const char *path,
 	int fd;
 
 	make_fd_path(path_fd, fd_path);
-	if ((fd = open_backing(fd_path, options->read_only, error)) < 0)
+	if ((fd = media_open_backing(fd_path, options->read_only, error)) < 0)
 		return fd;
 	return media_open_fd(fd, path, options, ret_media, error);
 }

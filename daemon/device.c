@@ -44,7 +44,24 @@ device_options_init(struct device_options *ret_options)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.commit_seconds = DEVICE_COMMIT_SECONDS,
+		.fd = -1,
 	};
+}
+
+static const char *
+last_component(const char *path)
+{
+	const char *slash;
+
+	slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
+const char *
+device_options_name(const struct device_options *options)
+{
+	return options->name != NULL ? options->name
+				     : last_component(options->path);
 }
 
 const char *
@@ -76,15 +93,6 @@ device_name_valid(const char *name)
 	if (n == 0 || n > NAME_MAX || strchr(name, '/') != NULL)
 		return false;
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
-static const char *
-last_component(const char *path)
-{
-	const char *slash;
-
-	slash = strrchr(path, '/');
-	return slash != NULL ? slash + 1 : path;
 }
 
 static void
@@ -125,11 +133,8 @@ device_new(const struct device_options *options, struct event_ring *events,
     struct job_table *jobs, struct device **ret_device, struct btt_error *error)
 {
 	struct device *device;
-	const char *name;
+	const char *name = device_options_name(options);
 
-	name = options->name;
-	if (name == NULL)
-		name = last_component(options->path);
 	if (!device_name_valid(name))
 		return btt_error_set(error, -EINVAL,
 		    "'%s' cannot be the name of a file, choose one with name=",
@@ -311,13 +316,23 @@ open_path(const char *path, bool no_links)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+static int
+duplicate(int fd)
+{
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 int
 device_find(const struct device *device, int *ret_fd,
     struct media_identity *ret_identity, struct btt_error *error)
 {
 	int fd, r;
 
-	fd = open_path(device->path, device->options.no_links);
+	if (device->options.fd >= 0)
+		fd = duplicate(device->options.fd);
+	else
+		fd = open_path(device->path, device->options.no_links);
 	if (fd == -ELOOP)
 		return btt_error_set(
 		    error, fd, "there are symbolic links in the path");
@@ -341,7 +356,13 @@ device_open(struct device *device, int fd, struct btt_error *error)
 	};
 	int r;
 
-	r = media_open_at(fd, device->path, &options, &device->media, error);
+	/* What we were given may be more than we could open. */
+	if (device->options.fd < 0)
+		r = media_open_at(
+		    fd, device->path, &options, &device->media, error);
+	else if ((r = duplicate(fd)) >= 0)
+		r = media_open_fd(
+		    r, device->path, &options, &device->media, error);
 	if (r < 0)
 		return r;
 	/*

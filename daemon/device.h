@@ -59,8 +59,9 @@ struct device_trial {
 };
 
 struct device_options {
-	const char *path;      /* of the backing store */
-	const char *name;      /* NULL: the last component of path */
+	const char *path; /* of the backing store */
+	int fd;           /* of it, where the keeper has it open; else -1 */
+	const char *name; /* NULL: the last component of path */
 	const char *namespace; /* NULL: the only one that has a BTT */
 	mode_t mode;           /* permission bits of the file */
 	uid_t uid;
@@ -76,6 +77,8 @@ struct device_options {
 
 /* All there is unless it is said otherwise. */
 void device_options_init(struct device_options *ret_options);
+/* The name that a device will have; not checked. */
+const char *device_options_name(const struct device_options *options);
 
 enum device_state {
 	DEVICE_PROBING,

@@ -46,6 +46,7 @@ struct device_kept {
 	struct keeper_client *keeper; /* [I] */
 	char *name;                   /* [I] as the keeper has it */
 	int fd;                       /* [I] */
+	int backing_fd;               /* [I] the predecessor's, or -1 */
 	struct head *head;            /* [I] */
 	void *memory;                 /* [D] NULL before it is asked for */
 	size_t memory_bytes;          /* [D] mapped */
@@ -81,8 +82,18 @@ alloc(struct keeper_client *keeper, const char *name, int fd,
 	}
 	kept->keeper = keeper;
 	kept->fd = fd;
+	kept->backing_fd = -1;
 	*ret_kept = kept;
 	return 0;
+}
+
+int
+device_kept_take_backing(struct keeper_client *keeper, const char *name)
+{
+	char key[DEVICE_KEPT_KEY_BYTES];
+
+	device_kept_backing_key(name, key);
+	return kept_fds_take(keeper_client_inherited(keeper), key);
 }
 
 static void
@@ -100,7 +111,10 @@ add_text(struct json_object *object, const char *key, const char *text)
 		    object, key, json_object_new_string(text));
 }
 
-/* Paths are kept absolute: the successor may stand elsewhere. */
+/*
+ * Paths are kept absolute: the successor may stand elsewhere.  That of what was
+ * opened for us may lead where we cannot go.
+ */
 static int
 write_options(struct head *head, const struct device_options *options)
 {
@@ -109,7 +123,9 @@ write_options(struct head *head, const struct device_options *options)
 	char *path;
 	int n;
 
-	if ((path = realpath(options->path, NULL)) == NULL)
+	path = options->fd < 0 ? realpath(options->path, NULL)
+			       : strdup(options->path);
+	if (path == NULL)
 		return -errno;
 	object = json_object_new_object();
 	add_text(object, "path", path);
@@ -273,6 +289,8 @@ device_kept_take(struct keeper_client *keeper, const char *name,
 		return btt_error_set(
 		    error, r, "what was kept of it makes no sense");
 	}
+	kept->backing_fd = device_kept_take_backing(keeper, name);
+	ret_options->fd = kept->backing_fd;
 	*ret_kept = kept;
 	return 0;
 }
@@ -280,8 +298,13 @@ device_kept_take(struct keeper_client *keeper, const char *name,
 void
 device_kept_drop(struct device_kept *kept)
 {
-	if (kept != NULL)
-		keeper_client_drop(kept->keeper, kept->name);
+	char key[DEVICE_KEPT_KEY_BYTES];
+
+	if (kept == NULL)
+		return;
+	keeper_client_drop(kept->keeper, kept->name);
+	device_kept_backing_key(kept->name + sizeof(NAME_PREFIX) - 1, key);
+	keeper_client_drop(kept->keeper, key);
 }
 
 void
@@ -294,6 +317,8 @@ device_kept_free(struct device_kept *kept)
 	if (kept->head != NULL)
 		(void)munmap(kept->head, MEMORY_OFF);
 	(void)json_object_put(kept->options);
+	if (kept->backing_fd >= 0)
+		(void)close(kept->backing_fd); /* nothing was written to it */
 	(void)close(kept->fd);
 	free(kept->name);
 	free(kept);

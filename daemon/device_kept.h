@@ -11,8 +11,10 @@
  * It begins with the probe and ends with the device's close, so that a device
  * is taken over if, and only if, its file can be known to the kernel.
  */
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <btt/error.h>
 
@@ -20,6 +22,19 @@
 #include "keeper_client.h"
 
 struct device_kept;
+
+/*
+ * What the keeper calls a device's backing store, where that was opened for the
+ * server, which might not open it itself.  It goes with the device.
+ */
+#define DEVICE_KEPT_KEY_BYTES (NAME_MAX + 16u)
+static inline void
+device_kept_backing_key(const char *name, char ret_key[DEVICE_KEPT_KEY_BYTES])
+{
+	(void)snprintf(ret_key, DEVICE_KEPT_KEY_BYTES, "backing/%s", name);
+}
+/* It, which is the caller's then, or -1. */
+int device_kept_take_backing(struct keeper_client *keeper, const char *name);
 
 /*
  * Memory for a new device, which the keeper has on return.  No keeper, no
@@ -31,7 +46,8 @@ int device_kept_new(struct keeper_client *keeper, const char *name,
 
 /*
  * Take over what the predecessor left under that name.  ret_options has what
- * the device was attached with; its strings live as long as ret_kept.
+ * the device was attached with; its strings and its descriptor live as long as
+ * ret_kept.
  * Errors: -EUCLEAN for memory that makes no sense.
  */
 int device_kept_take(struct keeper_client *keeper, const char *name,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "device_kept.h"
 #include "first_devices.h"
@@ -104,20 +105,46 @@ attach_kept_devices(const struct first_devices *first)
 	return 0;
 }
 
-/* Begin with all devices of the configuration; jobs[i] may be NULL. */
+/*
+ * The only device of a command line.  As those of a configuration, its backing
+ * store may have been opened before us, by who may (keeper_held.c).
+ */
+static int
+attach_only(const struct first_devices *first)
+{
+	struct device_options options = first->options->device;
+	int r;
+
+	options.fd = device_kept_take_backing(
+	    first->keeper, device_options_name(&options));
+	r = attach_device(first, &options, NULL);
+	if (options.fd >= 0)
+		(void)close(options.fd); /* nothing was written to it */
+	return r;
+}
+
+/*
+ * Begin with all devices of the configuration; jobs[i] may be NULL.  What was
+ * opened before us stays open here: a job may still use it when we have waited
+ * for long enough.
+ */
 static void
 begin_configured(const struct first_devices *first, struct job **jobs)
 {
 	const struct config *config = &first->options->config;
 	struct btt_error error = { "" };
+	struct device_options options;
 	struct manager_owner owner;
 	size_t i;
 	int r;
 
 	for (i = 0; i < config->ndevice; i++) {
 		error.text[0] = '\0';
-		r = manager_attach(first->manager, &config->devices[i],
-		    &jobs[i], &owner, &error);
+		options = config->devices[i];
+		options.fd = device_kept_take_backing(
+		    first->keeper, device_options_name(&options));
+		r = manager_attach(
+		    first->manager, &options, &jobs[i], &owner, &error);
 		if (r < 0) {
 			jobs[i] = NULL;
 			(void)fail(first, config->devices[i].path, r, &error);
@@ -181,5 +208,5 @@ first_devices_attach(const struct first_devices *first)
 		return attach_kept_devices(first);
 	if (first->options->has_config)
 		return attach_configured(first);
-	return attach_device(first, &first->options->device, NULL);
+	return attach_only(first);
 }

@@ -17,7 +17,7 @@ struct first_devices {
 	const struct log *log;
 	struct manager *manager;
 	struct keeper_client *keeper;
-	bool follows; /* another server of this mount */
+	bool follows; /* another server that has got as far as the kernel */
 };
 
 /*

@@ -109,6 +109,10 @@ do_mount(struct keeper *keeper, int *ret_fd, struct btt_error *error)
 	char *source;
 	int fd, r;
 
+	if (keeper->state != NULL) {
+		*ret_fd = kept_fds_find(&keeper->kept, "fuse");
+		return *ret_fd < 0 ? -ESHUTDOWN : 0;
+	}
 	if (keeper->mount != NULL || keeper->stop.nsignal > 0)
 		return btt_error_set(error, -ESHUTDOWN, "it is to stop");
 	if ((source = source_name(keeper->options)) == NULL)
@@ -144,6 +148,7 @@ announce(struct keeper *keeper, const struct link_message *message)
 	if (keeper->served)
 		return;
 	keeper->served = true;
+	keeper_note_serving(keeper);
 	if (keeper->start.ready_fd >= 0)
 		log_use_syslog(&keeper->log);
 	if ((r = process_ready(&keeper->start)) < 0)
@@ -171,10 +176,10 @@ on_question(struct keeper *keeper)
 	}
 	r = 0;
 	if (message.kind == LINK_KEEP && fd >= 0) {
-		r = kept_fds_put(&keeper->kept, message.text, fd);
+		r = keeper_keep(keeper, message.text, fd);
 		fd = -1;
 	} else if (message.kind == LINK_DROP)
-		kept_fds_drop(&keeper->kept, message.text);
+		keeper_drop(keeper, message.text);
 	else if (message.kind == LINK_MOUNT)
 		r = do_mount(keeper, &mounted, &error);
 	else if (message.kind == LINK_SERVING)
@@ -205,8 +210,8 @@ on_pong(struct keeper *keeper, int32_t stuck_ms)
 		keeper->nhang = 0;
 }
 
-static void
-ask_to_yield(struct keeper *keeper, const char *who)
+void
+keeper_ask_to_yield(struct keeper *keeper, const char *who)
 {
 	log_say(
 	    &keeper->log, LOG_NOTICE, "%s: another server is to go on", who);
@@ -231,7 +236,7 @@ on_notice(struct keeper *keeper)
 	if (message.kind == LINK_PONG)
 		on_pong(keeper, message.value);
 	else if (message.kind == LINK_UPGRADE)
-		ask_to_yield(keeper, "asked for");
+		keeper_ask_to_yield(keeper, "asked for");
 }
 
 /* Too many of them in a short time? */
@@ -269,7 +274,8 @@ give_up(struct keeper *keeper, const char *why)
 	log_say(&keeper->log, LOG_ERR, "%s: giving up: %s", path, why);
 	(void)sd_notifyf(0, "STATUS=Given up: %s", why);
 	keeper_abort(keeper, why);
-	if (!keeper->stop.unmounted &&
+	keeper_drop_all(keeper);
+	if (keeper->state == NULL && !keeper->stop.unmounted &&
 	    mount_remove(keeper->mount, MOUNT_LAZILY, &error) < 0)
 		log_say(&keeper->log, LOG_ERR, "%s: %s", path, error.text);
 	keeper->status = EXIT_SYSTEM;
@@ -282,6 +288,11 @@ succeed(struct keeper *keeper, int status)
 	char text[128];
 	int r;
 
+	if (keeper->leaving) {
+		/* If it has not yielded, it is followed as after a crash. */
+		keeper->status = EXIT_OK;
+		return false;
+	}
 	if (kept_fds_find(&keeper->kept, "fuse") < 0)
 		return false; /* it was forced to leave, and did not get far */
 	if (!keeper->yields) {
@@ -334,7 +345,8 @@ on_server_end(struct keeper *keeper, int status)
 			log_say(&keeper->log, LOG_ERR,
 			    "the server was ended by %s",
 			    sigdescr_np(WTERMSIG(status)));
-		if (!keeper->served && keeper->mount != NULL)
+		if (!keeper->served && keeper->mount != NULL &&
+		    keeper->state == NULL)
 			give_up(keeper, "its first server has failed");
 		keeper->status =
 		    WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SYSTEM;
@@ -360,7 +372,7 @@ on_signal(struct keeper *keeper)
 		return true;
 	case SIGUSR2:
 		if (keeper->served)
-			ask_to_yield(keeper, "signalled");
+			keeper_ask_to_yield(keeper, "signalled");
 		return true;
 	default:
 		log_say(&keeper->log, LOG_NOTICE, "%s from pid %u: stopping",
@@ -392,8 +404,14 @@ watch(struct keeper *keeper)
 	uint64_t now = keeper_now_ms();
 	uint64_t hang_ms = (uint64_t)keeper->options->hang_seconds * 1000;
 
-	if (!keeper->serving || keeper->pid == 0)
+	if (keeper->pid == 0)
 		return true;
+	if (!keeper->serving) {
+		/* It is said by nobody else that this is no hang yet. */
+		if (hang_ms == 0 || now - keeper->started_ms < hang_ms)
+			(void)sd_notify(0, "WATCHDOG=1");
+		return true;
+	}
 	if (keeper->killed_ms != 0) {
 		if (now - keeper->killed_ms < KILLED_MS)
 			return true;
@@ -460,6 +478,8 @@ start(struct keeper *keeper, int argc, char *argv[])
 		return keeper_fail(keeper, "signalfd", r, NULL);
 	if ((r = keeper_prepare(keeper, argc, argv)) < 0)
 		return keeper_fail(keeper, keeper->options->backing, r, NULL);
+	if ((r = keeper_adopt(keeper)) < 0)
+		return keeper_fail(keeper, "taking over the mount", r, NULL);
 	if ((r = keeper_start_server(keeper)) < 0)
 		return keeper_fail(keeper, keeper->program, r, NULL);
 	return 0;

@@ -5,7 +5,7 @@
 /*
  * keeper_impl -- what the files of the keeper share: keeper.c (its life and
  * its talk with the server), keeper_start.c (starting one), keeper_stop.c
- * (ending the mount).
+ * (ending the mount), keeper_held.c (a mount that outlives the keeper).
  */
 #include <sys/types.h>
 
@@ -27,6 +27,8 @@ struct keeper_stop {
 	uint64_t forced_ms; /* when */
 };
 
+struct keeper_state; /* see keeper_held.c */
+
 /* One process, one thread. */
 struct keeper {
 	const struct options *options;
@@ -38,6 +40,7 @@ struct keeper {
 	int config_fd;       /* the configuration as it was read; or -1 */
 	struct mount *mount; /* NULL before it is asked for */
 	struct kept_fds kept;
+	struct keeper_state *state; /* NULL: the mount ends with us */
 	int signal_fd;
 	struct keeper_stop stop;
 
@@ -50,6 +53,7 @@ struct keeper {
 	bool serving; /* it has said so */
 	bool ended;   /* it has seen the end of the mount */
 	bool yields;  /* it makes room for a successor */
+	bool leaving; /* and so do we: state is not NULL */
 	uint64_t pinged_ms, ponged_ms;
 	uint64_t killed_ms; /* for hanging; 0: not */
 	unsigned nhang;     /* in a row: of it and its predecessors */
@@ -78,11 +82,26 @@ void keeper_unprepare(struct keeper *keeper);
 /* Start a server and tell it what is kept. */
 int keeper_start_server(struct keeper *keeper) BTT_MUST_CHECK;
 
+/*
+ * Take over a mount that outlives its keepers, if we were given one.  Returns 0
+ * or a negative errno.
+ */
+int keeper_adopt(struct keeper *keeper) BTT_MUST_CHECK;
+/* For keepers to come: another server begins; the first one serves. */
+void keeper_note_start(struct keeper *keeper);
+void keeper_note_serving(struct keeper *keeper);
+/* kept_fds_put and kept_fds_drop, also for keepers to come. */
+int keeper_keep(struct keeper *keeper, const char *name, int fd) BTT_MUST_CHECK;
+void keeper_drop(struct keeper *keeper, const char *name);
+void keeper_drop_all(struct keeper *keeper);
+
 /* A signal to stop has come. */
 void keeper_on_stop(struct keeper *keeper);
 /* Go on with stopping, if that is under way.  Called at least every RETRY_MS. */
 void keeper_go_on_stopping(struct keeper *keeper);
 #define KEEPER_RETRY_MS 500
+/* Have the server make room, because of who. */
+void keeper_ask_to_yield(struct keeper *keeper, const char *who);
 /* Have the kernel fail all requests, now. */
 void keeper_abort(struct keeper *keeper, const char *why);
 

@@ -183,6 +183,7 @@ keeper_start_server(struct keeper *keeper)
 	keeper->started_ms = keeper_now_ms();
 	keeper->pinged_ms = keeper->ponged_ms = keeper->started_ms;
 	/* If it ends before it has heard all, its end is what counts. */
+	keeper_note_start(keeper);
 	r = tell_kept(keeper);
 	keeper->number++;
 	return r == -EPIPE ? 0 : r;

@@ -5,6 +5,7 @@
  * the devices, and ends; a third signal does not wait for that either.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include <systemd/sd-daemon.h>
@@ -76,6 +77,20 @@ force(struct keeper *keeper)
 	keeper->stop.unmounted = true;
 }
 
+/*
+ * The mount stays, for the next keeper, or for who unmounts it.  A server that
+ * does not yield is left to a second signal.
+ */
+static void
+leave(struct keeper *keeper)
+{
+	if (!keeper->leaving)
+		keeper_ask_to_yield(keeper, "stopping");
+	else if (keeper->pid > 0)
+		(void)kill(keeper->pid, SIGKILL);
+	keeper->leaving = true;
+}
+
 void
 keeper_on_stop(struct keeper *keeper)
 {
@@ -83,6 +98,10 @@ keeper_on_stop(struct keeper *keeper)
 
 	if (stop->nsignal++ == 0)
 		(void)sd_notify(0, "STOPPING=1");
+	if (keeper->state != NULL) {
+		leave(keeper);
+		return;
+	}
 	if (keeper->mount == NULL) {
 		/* Nothing to be unmounted yet: the server has not got far. */
 		if (keeper->notice_socket >= 0)
@@ -104,7 +123,8 @@ keeper_go_on_stopping(struct keeper *keeper)
 	struct keeper_stop *stop = &keeper->stop;
 	int r;
 
-	if (stop->nsignal == 0 || keeper->mount == NULL)
+	if (stop->nsignal == 0 || keeper->mount == NULL ||
+	    keeper->state != NULL)
 		return;
 	if (stop->forced) {
 		if (stop->forced_ms != 0 &&

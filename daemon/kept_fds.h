@@ -10,6 +10,7 @@
  *	session		what was agreed on with the kernel (session_kept.h)
  *	device/NAME	a device that is shown, and what its last commit has not
  *			made durable (device_kept.h)
+ *	backing/NAME	its backing store, if we were given that open
  */
 #include <stddef.h>
 

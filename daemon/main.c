@@ -53,7 +53,7 @@ struct daemon {
 	struct process_guards guards;
 	struct lock_watch *lock_watch;
 	struct keeper_client *keeper;
-	bool follows; /* another server of this mount */
+	bool follows; /* another server that has got as far as the kernel */
 	unsigned nworker;
 	struct manager *manager;
 	struct session *session;
@@ -494,7 +494,9 @@ run_server(const struct options *options)
 		(void)fail(&daemon, "the keeper", r, NULL);
 		return EXIT_SYSTEM;
 	}
-	daemon.follows = keeper_client_number(daemon.keeper) > 0;
+	daemon.follows =
+	    kept_fds_find(keeper_client_inherited(daemon.keeper), "session") >=
+	    0;
 	if (daemon.follows && !options->foreground)
 		leave_terminal(&daemon);
 	if ((r = start(&daemon)) == 0) {

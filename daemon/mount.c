@@ -18,6 +18,7 @@
 #include "system_error.h"
 
 #define FUSE_DEVICE "/dev/fuse"
+#define FSTYPE "fuse.bttfs"
 
 /* A disk holds no programs, devices or set-id files that anybody may use. */
 #define MOUNT_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -28,6 +29,8 @@ struct mount {
 	char *path;     /* absolute, without links */
 	dev_t dev;      /* st_dev of what is mounted */
 	bool by_helper; /* so it must be unmounted by it */
+	bool adopted;   /* somebody else unmounts it; dev is not known */
+	int abort_fd;   /* of an adopted one, or -1 */
 };
 
 /*
@@ -102,7 +105,7 @@ mount_directly(const struct mount *mnt, const struct mount_options *options,
 	    "fd=%d,rootmode=%o,user_id=%u,group_id=%u,default_permissions%s",
 	    fd, S_IFDIR, geteuid(), getegid(),
 	    options->allow_other ? ",allow_other" : "");
-	if (mount(options->source, mnt->path, "fuse.bttfs", flags, data) != 0) {
+	if (mount(options->source, mnt->path, FSTYPE, flags, data) != 0) {
 		r = system_error(error, -errno, "mounting");
 		(void)close(fd);
 		return r;
@@ -191,6 +194,7 @@ mount_new(const struct mount_options *options, struct mount **ret_mount,
 
 	if ((mnt = calloc(1, sizeof(*mnt))) == NULL)
 		return btt_error_set(error, -ENOMEM, "out of memory");
+	mnt->abort_fd = -1;
 	if ((mnt->path = realpath(options->path, NULL)) == NULL) {
 		r = -errno;
 		goto fail;
@@ -218,6 +222,65 @@ fail:
 	return r;
 }
 
+int
+mount_adopt(const char *path, int abort_fd, struct mount **ret_mount)
+{
+	struct mount *mnt;
+
+	if ((mnt = calloc(1, sizeof(*mnt))) == NULL)
+		return -ENOMEM;
+	if ((mnt->path = strdup(path)) == NULL) {
+		free(mnt);
+		return -ENOMEM;
+	}
+	mnt->adopted = true;
+	mnt->abort_fd = abort_fd;
+	*ret_mount = mnt;
+	return 0;
+}
+
+/* Is a file system of that number one of ours, by the table of mounts? */
+static bool
+is_ours(dev_t dev)
+{
+	char number[32], *line = NULL;
+	size_t line_bytes = 0;
+	bool is = false;
+	FILE *table;
+
+	if ((table = fopen("/proc/self/mountinfo", "re")) == NULL)
+		return false;
+	/* ID, parent, number, ..., a dash, and the type. */
+	snprintf(number, sizeof(number), " %u:%u ", major(dev), minor(dev));
+	while (!is && getline(&line, &line_bytes, table) > 0)
+		is = strstr(line, number) != NULL &&
+		    strstr(line, " - " FSTYPE " ") != NULL;
+	free(line);
+	(void)fclose(table);
+	return is;
+}
+
+int
+mount_find(const char *path, struct mount **ret_mount)
+{
+	struct mount *mnt;
+	struct statx stx;
+	int r;
+
+	/* Its last component may not be asked for what it is. */
+	if ((r = look_at(path, &stx)) < 0)
+		return r;
+	if ((stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 ||
+	    !is_ours(makedev(stx.stx_dev_major, stx.stx_dev_minor)))
+		return -ENOENT;
+	if ((r = mount_adopt(path, -1, &mnt)) < 0)
+		return r;
+	mnt->adopted = false;
+	mnt->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+	*ret_mount = mnt;
+	return 0;
+}
+
 const char *
 mount_path(const struct mount *mnt)
 {
@@ -229,7 +292,7 @@ mount_is_visible(const struct mount *mnt)
 {
 	struct statx stx;
 
-	return look_at(mnt->path, &stx) == 0 &&
+	return !mnt->adopted && look_at(mnt->path, &stx) == 0 &&
 	    makedev(stx.stx_dev_major, stx.stx_dev_minor) == mnt->dev;
 }
 
@@ -237,6 +300,9 @@ int
 mount_remove(
     const struct mount *mnt, enum mount_how how, struct btt_error *error)
 {
+	if (mnt->adopted)
+		return btt_error_set(
+		    error, -EPERM, "it is unmounted by who mounted it");
 	if (!mount_is_visible(mnt))
 		return btt_error_set(
 		    error, -EBUSY, "something else is mounted over it");
@@ -244,15 +310,28 @@ mount_remove(
 }
 
 int
-mount_abort(const struct mount *mnt)
+mount_abort_fd(const struct mount *mnt)
 {
 	char path[64];
-	int fd, r;
+	int fd;
 
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
 	    minor(mnt->dev));
-	if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0)
-		return -errno;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+mount_abort(const struct mount *mnt)
+{
+	int fd, r;
+
+	if (mnt->abort_fd >= 0)
+		return write(mnt->abort_fd, "1", 1) == 1 ? 0 : -errno;
+	if (mnt->adopted)
+		return -ENOENT;
+	if ((fd = mount_abort_fd(mnt)) < 0)
+		return fd;
 	r = write(fd, "1", 1) == 1 ? 0 : -errno;
 	(void)close(fd);
 	return r;

@@ -36,6 +36,19 @@ struct mount_options {
 int mount_new(const struct mount_options *options, struct mount **ret_mount,
     int *ret_fd, struct btt_error *error) BTT_MUST_CHECK;
 
+/*
+ * One that somebody else made and takes away: nothing of it is looked at, since
+ * its server may be who asks.  path is absolute.  abort_fd is as mount_abort_fd
+ * gave it, or -1, and outlives ret_mount.
+ */
+int mount_adopt(const char *path, int abort_fd, struct mount **ret_mount)
+    BTT_MUST_CHECK;
+/*
+ * One that is there, found by its path: the topmost, if it is of bttfs.
+ * Errors: -ENOENT.
+ */
+int mount_find(const char *path, struct mount **ret_mount) BTT_MUST_CHECK;
+
 /* Absolute, without links. */
 const char *mount_path(const struct mount *mnt);
 
@@ -56,6 +69,11 @@ int mount_remove(const struct mount *mnt, enum mount_how how,
  * ENOTCONN.  -ENOENT where the fusectl file system is not mounted.
  */
 int mount_abort(const struct mount *mnt) BTT_MUST_CHECK;
+/*
+ * A descriptor by which who may not do that can do it; the caller's.  Errors as
+ * above.
+ */
+int mount_abort_fd(const struct mount *mnt) BTT_MUST_CHECK;
 
 /*
  * Who holds it busy, as one phrase: "fio (pid 77), /dev/loop3".  Reads /proc

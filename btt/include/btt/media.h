@@ -147,6 +147,14 @@ int media_open_at(int path_fd, const char *path,
     struct btt_error *error) BTT_MUST_CHECK;
 
 /*
+ * A descriptor as media_open_fd wants it, for one process to open and another
+ * one to use.  A file is not locked yet.  It is returned, and the caller's; or
+ * an error as of media_open.
+ */
+int media_open_backing(
+    const char *path, bool read_only, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
  * What a descriptor refers to; one of O_PATH will do.
  * Errors: -EINVAL for what is neither file nor block device; as fstat(2).
  */
