@@ -57,6 +57,13 @@ last_component(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
+void
+device_options_close(const struct device_options *options)
+{
+	if (options->fd >= 0)
+		(void)close(options->fd); /* nothing was written to it */
+}
+
 const char *
 device_options_name(const struct device_options *options)
 {
@@ -112,6 +119,7 @@ init_attr(struct device *device, const struct device_options *options)
 static void
 destroy(struct device *device)
 {
+	device_options_close(&device->options);
 	assert(device->media == NULL && device->btt == NULL);
 	mutex_fini(&device->attr_lock);
 	mutex_fini(&device->status_lock);
@@ -135,13 +143,16 @@ device_new(const struct device_options *options, struct event_ring *events,
 	struct device *device;
 	const char *name = device_options_name(options);
 
-	if (!device_name_valid(name))
+	if (!device_name_valid(name)) {
+		device_options_close(options);
 		return btt_error_set(error, -EINVAL,
 		    "'%s' cannot be the name of a file, choose one with name=",
 		    name);
-
-	if ((device = calloc(1, sizeof(*device))) == NULL)
+	}
+	if ((device = calloc(1, sizeof(*device))) == NULL) {
+		device_options_close(options);
 		return btt_error_set(error, -ENOMEM, "out of memory");
+	}
 	mutex_init(&device->lock, &device_class);
 	mutex_init(&device->status_lock, &status_class);
 	mutex_init(&device->attr_lock, &attr_class);
@@ -463,6 +474,8 @@ device_close(struct device *device)
 		media_close(device->media);
 	device->btt = NULL;
 	device->media = NULL;
+	device_options_close(&device->options);
+	device->options.fd = -1;
 	/*
 	 * What could not be opened again may be had by a later server.  The
 	 * memory is ours until the last reference goes: handles are counted

@@ -60,8 +60,8 @@ struct device_trial {
 
 struct device_options {
 	const char *path; /* of the backing store */
-	int fd;           /* of it, where the keeper has it open; else -1 */
-	const char *name; /* NULL: the last component of path */
+	int fd; /* of it, where the keeper has it open; else -1; see below */
+	const char *name;      /* NULL: the last component of path */
 	const char *namespace; /* NULL: the only one that has a BTT */
 	mode_t mode;           /* permission bits of the file */
 	uid_t uid;
@@ -75,8 +75,14 @@ struct device_options {
 	struct device_trial trial; /* stage outlives the probe */
 };
 
-/* All there is unless it is said otherwise. */
+/*
+ * All there is unless it is said otherwise.  Who gives options with a descriptor
+ * to a function that makes or attaches a device has given that away, also when
+ * an error is returned.
+ */
 void device_options_init(struct device_options *ret_options);
+/* Close the descriptor, if there is one. */
+void device_options_close(const struct device_options *options);
 /* The name that a device will have; not checked. */
 const char *device_options_name(const struct device_options *options);
 

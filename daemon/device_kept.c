@@ -46,7 +46,6 @@ struct device_kept {
 	struct keeper_client *keeper; /* [I] */
 	char *name;                   /* [I] as the keeper has it */
 	int fd;                       /* [I] */
-	int backing_fd;               /* [I] the predecessor's, or -1 */
 	struct head *head;            /* [I] */
 	void *memory;                 /* [D] NULL before it is asked for */
 	size_t memory_bytes;          /* [D] mapped */
@@ -82,7 +81,6 @@ alloc(struct keeper_client *keeper, const char *name, int fd,
 	}
 	kept->keeper = keeper;
 	kept->fd = fd;
-	kept->backing_fd = -1;
 	*ret_kept = kept;
 	return 0;
 }
@@ -289,8 +287,7 @@ device_kept_take(struct keeper_client *keeper, const char *name,
 		return btt_error_set(
 		    error, r, "what was kept of it makes no sense");
 	}
-	kept->backing_fd = device_kept_take_backing(keeper, name);
-	ret_options->fd = kept->backing_fd;
+	ret_options->fd = device_kept_take_backing(keeper, name);
 	*ret_kept = kept;
 	return 0;
 }
@@ -317,8 +314,6 @@ device_kept_free(struct device_kept *kept)
 	if (kept->head != NULL)
 		(void)munmap(kept->head, MEMORY_OFF);
 	(void)json_object_put(kept->options);
-	if (kept->backing_fd >= 0)
-		(void)close(kept->backing_fd); /* nothing was written to it */
 	(void)close(kept->fd);
 	free(kept->name);
 	free(kept);

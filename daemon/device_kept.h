@@ -46,8 +46,8 @@ int device_kept_new(struct keeper_client *keeper, const char *name,
 
 /*
  * Take over what the predecessor left under that name.  ret_options has what
- * the device was attached with; its strings and its descriptor live as long as
- * ret_kept.
+ * the device was attached with; its strings live as long as ret_kept, its
+ * descriptor is the caller's.
  * Errors: -EUCLEAN for memory that makes no sense.
  */
 int device_kept_take(struct keeper_client *keeper, const char *name,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "device_kept.h"
 #include "first_devices.h"
@@ -113,21 +112,13 @@ static int
 attach_only(const struct first_devices *first)
 {
 	struct device_options options = first->options->device;
-	int r;
 
 	options.fd = device_kept_take_backing(
 	    first->keeper, device_options_name(&options));
-	r = attach_device(first, &options, NULL);
-	if (options.fd >= 0)
-		(void)close(options.fd); /* nothing was written to it */
-	return r;
+	return attach_device(first, &options, NULL);
 }
 
-/*
- * Begin with all devices of the configuration; jobs[i] may be NULL.  What was
- * opened before us stays open here: a job may still use it when we have waited
- * for long enough.
- */
+/* Begin with all devices of the configuration; jobs[i] may be NULL. */
 static void
 begin_configured(const struct first_devices *first, struct job **jobs)
 {

@@ -184,6 +184,8 @@ on_question(struct keeper *keeper)
 		r = do_mount(keeper, &mounted, &error);
 	else if (message.kind == LINK_SERVING)
 		announce(keeper, &message);
+	else if (message.kind == LINK_STATUS)
+		(void)sd_notifyf(0, "STATUS=%s", message.text);
 	else if (message.kind == LINK_ENDED)
 		keeper->ended = true;
 	else if (message.kind == LINK_YIELD)

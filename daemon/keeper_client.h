@@ -47,7 +47,7 @@ int keeper_client_mount(struct keeper_client *client, int *ret_fd,
 /* The mount can be used; text is for people. */
 void keeper_client_serving(
     struct keeper_client *client, bool can_resend, const char *text);
-/* LINK_ENDED or LINK_YIELD.  A keeper that has gone is not told. */
+/* LINK_ENDED, LINK_YIELD or LINK_STATUS.  A keeper that has gone is not told. */
 void keeper_client_say(
     struct keeper_client *client, enum link_kind kind, const char *text);
 

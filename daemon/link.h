@@ -39,6 +39,9 @@ enum link_kind {
 	LINK_LEAVE,   /* keeper: end, though the mount is in use */
 	LINK_HURRY,   /* keeper: close nothing any more */
 	LINK_UPGRADE, /* server: somebody asks for a successor */
+
+	/* server asks, as above */
+	LINK_STATUS, /* text: what is served by now, for people */
 };
 
 #define LINK_TEXT_BYTES 480u

@@ -60,7 +60,8 @@ struct daemon {
 	struct manager_kernel kernel; /* how to reach it, by the session */
 	struct caretaker *caretaker;
 	struct control *control;
-	bool hurried; /* told not to wait */
+	bool hurried;               /* told not to wait */
+	char told[LINK_TEXT_BYTES]; /* last, of what is served */
 };
 
 /* Say why a step failed, about what, and return r. */
@@ -246,8 +247,8 @@ log_session(const struct daemon *daemon)
 	    info.buffers_locked ? "yes" : "no");
 }
 
-/* One line for each device that can be used; false if this one cannot. */
-static bool
+/* One line for each device that can be used. */
+static void
 log_device(const struct daemon *daemon, struct device *device)
 {
 	struct device_status status;
@@ -255,7 +256,7 @@ log_device(const struct daemon *daemon, struct device *device)
 
 	device_get_status(device, &status);
 	if (status.nodeid == 0)
-		return false;
+		return;
 	size_format(status.geometry.size_bytes, size);
 	log_say(&daemon->log, LOG_INFO,
 	    "%s: serving as %s/%s, %s in sectors of %u bytes, %s, durable on "
@@ -265,7 +266,6 @@ log_device(const struct daemon *daemon, struct device *device)
 	    status.geometry.read_only ? "read-only" : "read-write",
 	    status.geometry.durability == BTT_DURABLE_WRITE ? "write"
 							    : "flush");
-	return true;
 }
 
 /* In the background the terminal was there for errors of the start. */
@@ -286,29 +286,56 @@ leave_terminal(struct daemon *daemon)
 	(void)close(fd);
 }
 
+static bool
+is_shown(struct device *device)
+{
+	struct device_status status;
+
+	device_get_status(device, &status);
+	return status.state == DEVICE_LIVE || status.state == DEVICE_READONLY;
+}
+
+/* What is served at the moment, in daemon->told; returns whether that is new. */
+static bool
+look_around(struct daemon *daemon)
+{
+	char text[LINK_TEXT_BYTES], others[40] = "";
+	struct registry_list list;
+	size_t i, n = 0;
+	bool is_new;
+
+	if (registry_list(daemon->manager->registry, &list) < 0)
+		return false;
+	for (i = 0; i < list.ndevice; i++)
+		n += is_shown(list.devices[i]);
+	if (n < list.ndevice)
+		(void)snprintf(
+		    others, sizeof(others), ", %zu not", list.ndevice - n);
+	registry_list_fini(&list);
+	(void)snprintf(text, sizeof(text), "Serving %zu device%s in %s%s", n,
+	    n == 1 ? "" : "s", daemon->options->mountpoint, others);
+	is_new = strcmp(text, daemon->told) != 0;
+	strcpy(daemon->told, text);
+	return is_new;
+}
+
 /* Tell everybody who waits that the files can be used. */
 static void
 announce(struct daemon *daemon)
 {
 	struct registry_list list;
 	struct session_info info;
-	char text[LINK_TEXT_BYTES] = "", others[40] = "";
-	size_t i, n = 0;
+	size_t i;
 
 	leave_terminal(daemon);
 	if (registry_list(daemon->manager->registry, &list) == 0) {
 		for (i = 0; i < list.ndevice; i++)
-			n += log_device(daemon, list.devices[i]);
-		if (n < list.ndevice)
-			(void)snprintf(others, sizeof(others), ", %zu not",
-			    list.ndevice - n);
-		(void)snprintf(text, sizeof(text),
-		    "Serving %zu device%s in %s%s", n, n == 1 ? "" : "s",
-		    daemon->options->mountpoint, others);
+			log_device(daemon, list.devices[i]);
 		registry_list_fini(&list);
 	}
+	(void)look_around(daemon);
 	session_get_info(daemon->session, &info);
-	keeper_client_serving(daemon->keeper, info.resend, text);
+	keeper_client_serving(daemon->keeper, info.resend, daemon->told);
 }
 
 enum what_next {
@@ -329,6 +356,9 @@ hear_keeper(struct daemon *daemon)
 	case LINK_PING:
 		keeper_client_pong(
 		    daemon->keeper, session_stuck_ms(daemon->session));
+		if (look_around(daemon))
+			keeper_client_say(
+			    daemon->keeper, LINK_STATUS, daemon->told);
 		return GO_ON;
 	case LINK_RESTART:
 		return YIELD;
@@ -494,9 +524,8 @@ run_server(const struct options *options)
 		(void)fail(&daemon, "the keeper", r, NULL);
 		return EXIT_SYSTEM;
 	}
-	daemon.follows =
-	    kept_fds_find(keeper_client_inherited(daemon.keeper), "session") >=
-	    0;
+	daemon.follows = kept_fds_find(keeper_client_inherited(daemon.keeper),
+			     "session") >= 0;
 	if (daemon.follows && !options->foreground)
 		leave_terminal(&daemon);
 	if ((r = start(&daemon)) == 0) {

@@ -454,6 +454,7 @@ manager_attach_again(struct manager *manager,
 	ret_owner->found = false;
 	if (!pins_take(&manager->open)) {
 		device_kept_free(kept);
+		device_options_close(options);
 		return btt_error_set(
 		    error, -ESHUTDOWN, "the daemon is about to end");
 	}

@@ -4,9 +4,9 @@
  * unmounting.  It runs for a moment before and after the service, which has
  * none.
  *
- *	bttfs-unit start UNIT -o OPTIONS BACKING MOUNTPOINT
- *		Open the backing store, mount, and leave both with systemd, which
- *		gives them to bttfs (keeper_held.c).  If the unit has left what it
+ *	bttfs-unit start UNIT --config FILE
+ *		Open the backing stores, mount, and leave all with systemd, which
+ *		gives it to bttfs (keeper_held.c).  If the unit has left what it
  *		had with systemd, to be started again, there is nothing to do.
  *	bttfs-unit stop UNIT ...
  *		Unmount, as soon as nobody uses the mount or after a while in any
@@ -82,14 +82,10 @@ close_fds(const int *fds, size_t n)
 
 /* The last one is what the others are of use with. */
 static int
-store(const char *name, int backing_fd, int abort_fd, int fuse_fd)
+store(int abort_fd, int fuse_fd)
 {
-	char key[DEVICE_KEPT_KEY_BYTES];
 	int r;
 
-	device_kept_backing_key(name, key);
-	if ((r = fd_store_put(key, backing_fd)) < 0)
-		return r;
 	/* Without fusectl, requests end with the last descriptor only. */
 	if (abort_fd >= 0 && (r = fd_store_put("abort", abort_fd)) < 0)
 		return r;
@@ -99,7 +95,7 @@ store(const char *name, int backing_fd, int abort_fd, int fuse_fd)
 }
 
 static int
-mount_and_store(const struct unit *unit, int backing_fd)
+mount_and_store(const struct unit *unit)
 {
 	const struct options *options = &unit->options;
 	const struct mount_options mount_options = {
@@ -118,9 +114,7 @@ mount_and_store(const struct unit *unit, int backing_fd)
 	if (r < 0)
 		return fail(unit, options->mountpoint, r, &error);
 	fds[1] = mount_abort_fd(mnt);
-	r = store(
-	    device_options_name(&options->device), backing_fd, fds[1], fds[0]);
-	if (r < 0) {
+	if ((r = store(fds[1], fds[0])) < 0) {
 		(void)fail(unit, "handing the mount to systemd", r, NULL);
 		if (mount_remove(mnt, MOUNT_LAZILY, &error) < 0)
 			(void)fail(unit, options->mountpoint, r, &error);
@@ -153,12 +147,42 @@ clear_dead_mount(const struct unit *unit)
 }
 
 static int
+open_and_store(const struct unit *unit, const struct device_options *device)
+{
+	char key[DEVICE_KEPT_KEY_BYTES];
+	struct btt_error error = { "" };
+	int fd, r;
+
+	fd = media_open_backing(device->path, device->read_only, &error);
+	if (fd < 0)
+		return fail(unit, device->path, fd, &error);
+	device_kept_backing_key(device_options_name(device), key);
+	if ((r = fd_store_put(key, fd)) < 0)
+		(void)fail(unit, device->path, r, NULL);
+	(void)close(fd); /* nothing was written to it */
+	return r;
+}
+
+/* Of several, one that cannot be opened is in nobody's way: bttfs.conf(5). */
+static int
+open_backings(const struct unit *unit)
+{
+	const struct config *config = &unit->options.config;
+	size_t i;
+
+	if (!unit->options.has_config)
+		return open_and_store(unit, &unit->options.device);
+	for (i = 0; i < config->ndevice; i++)
+		(void)open_and_store(unit, &config->devices[i]); /* is said */
+	return 0;
+}
+
+static int
 start(struct unit *unit)
 {
 	const struct options *options = &unit->options;
-	struct btt_error error = { "" };
 	struct mount *mnt;
-	int fd, r;
+	int r;
 
 	if (unit_count_stored(unit->name) > 0) {
 		if ((r = mount_find(options->mountpoint, &mnt)) == 0)
@@ -168,13 +192,9 @@ start(struct unit *unit)
 		    : 0;
 	}
 	clear_dead_mount(unit);
-	fd = media_open_backing(
-	    options->backing, options->device.read_only, &error);
-	if (fd < 0)
-		return fail(unit, options->backing, fd, &error);
-	r = mount_and_store(unit, fd);
-	(void)close(fd); /* nothing was written to it */
-	return r;
+	if ((r = open_backings(unit)) < 0)
+		return r;
+	return mount_and_store(unit);
 }
 
 /* Say once why it takes long. */
@@ -318,9 +338,9 @@ main(int argc, char *argv[])
 	int status = EXIT_USAGE;
 
 	if (argc < 3) {
-		fputs("usage: bttfs-unit start|stop|clean UNIT [-o OPTIONS] "
-		      "BACKING MOUNTPOINT\nbttfs@.service runs it; see "
-		      "bttfs(8).\n",
+		fputs("usage: bttfs-unit start|stop|clean UNIT ARGUMENT ...\n"
+		      "The arguments are those of bttfs; bttfs@.service runs "
+		      "it.\n",
 		    stderr);
 		return EXIT_USAGE;
 	}
