@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <lanes/lane.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,27 +156,35 @@ try_lane(struct lane_set *set, unsigned lane, struct held_stack *self,
 	return raw_seems_free(mutex) && raw_trylock(mutex, self, here);
 }
 
+/*
+ * Everyone who sleeps does so in the queue of one lane, and no search can
+ * overtake it forever: the owner wakes it (LN-3).
+ */
+static void
+sleep_for(struct lane_set *set, unsigned lane, struct held_stack *self,
+    const char *here)
+{
+	uint64_t begun_ns;
+
+	atomic_fetch_add(&set->nwait, 1);
+	begun_ns = now_ns();
+	raw_lock_part(&set->lane[lane].mutex, self, here);
+	atomic_fetch_add(&set->wait_ns, now_ns() - begun_ns);
+}
+
 /* Home is taken: one of its neighbours, or home after a sleep. */
 static unsigned
 take_other(struct lane_set *set, unsigned home, struct held_stack *self,
     const char *here)
 {
 	unsigned lane = home;
-	uint64_t begun_ns;
 
 	for (unsigned i = 1; i <= LANE_NEIGHBOURS && i < set->nlane; i++) {
 		lane = (lane + set->stride[home]) % set->nlane;
 		if (try_lane(set, lane, self, here))
 			return lane;
 	}
-	/*
-	 * Everyone who sleeps does so in the queue of one lane, and no search
-	 * can overtake it forever: the owner wakes it (LN-3).
-	 */
-	atomic_fetch_add(&set->nwait, 1);
-	begun_ns = now_ns();
-	raw_lock_part(&set->lane[home].mutex, self, here);
-	atomic_fetch_add(&set->wait_ns, now_ns() - begun_ns);
+	sleep_for(set, home, self, here);
 	return home;
 }
 
@@ -190,6 +199,22 @@ lane_span_enter_at(struct lane_set *set, unsigned home, struct lane_span *span,
 	held_check(self, set, set->node, here);
 	if (!raw_trylock(&set->lane[lane].mutex, self, here))
 		lane = take_other(set, lane, self, here);
+	held_push(self, set, set->node, false, here);
+	span->set = set;
+	span->nlane = 1;
+	span->lane[0] = (uint16_t)lane;
+}
+
+NO_TSA void
+lane_span_enter_only_at(struct lane_set *set, unsigned lane,
+    struct lane_span *span, const char *here)
+{
+	struct held_stack *self = held_self();
+
+	assert(lane < set->nlane);
+	held_check(self, set, set->node, here);
+	if (!raw_trylock(&set->lane[lane].mutex, self, here))
+		sleep_for(set, lane, self, here);
 	held_push(self, set, set->node, false, here);
 	span->set = set;
 	span->nlane = 1;
@@ -250,6 +275,20 @@ lane_span_extend_at(struct lane_span *span, const char *here)
 		}
 	}
 	return false;
+}
+
+NO_TSA bool
+lane_span_extend_to_at(struct lane_span *span, unsigned lane, const char *here)
+{
+	struct held_stack *self = held_self();
+
+	assert(lane < span->set->nlane);
+	if (!check_span(span, self, "extended", here) ||
+	    span->nlane == LANE_SPAN_MAX ||
+	    !try_lane(span->set, lane, self, here))
+		return false;
+	span->lane[span->nlane++] = (uint16_t)lane;
+	return true;
 }
 
 NO_TSA void

@@ -43,4 +43,69 @@ struct btt_place {
 void btt_find_place(
     const struct btt *btt, uint64_t off, struct btt_place *ret_place);
 
+/*
+ * Plant bad ranges, or take planted ones back, where count items from first on
+ * are at the moment: the blocks of sectors (DATA), the map entries of sectors
+ * (MAP), pairs of the log, counted through all arenas (LOG), info blocks, two an
+ * arena, its primary first (INFO).  What shares a unit of 512 bytes with them is
+ * bad as well.  Waits for map locks, so for the medium.
+ *
+ * What was planted is lost as if it were real: a sector that is read meanwhile
+ * is marked in its map entry, and stays unreadable until it is written or
+ * cleared, also if the range is taken back.
+ *
+ * Errors: -ERANGE; -EINVAL for another area; -EIO where the map cannot tell;
+ * -ENOSPC if the list is full, with a part done.
+ */
+enum btt_inject {
+	BTT_INJECT,
+	BTT_INJECT_LATENT, /* nobody knows until a scrub finds it */
+	BTT_UNINJECT,
+};
+int btt_inject_bad(struct btt *btt, enum btt_area area, uint64_t first,
+    uint64_t count, enum btt_inject how) BTT_MUST_CHECK;
+
+struct btt_clear_options {
+	uint64_t first, count; /* sectors to be cleared */
+	/* Asked now and then whether to go on; may be NULL. */
+	bool (*is_unwanted)(void *arg);
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+};
+
+struct btt_clear_result {
+	uint64_t nlost;      /* sectors that held data, and are zeroes now */
+	uint64_t first_lost; /* the lowest of them */
+	uint64_t nsector;    /* moved off bad blocks, those included */
+	uint64_t nblock;     /* that nobody owned, and are good again */
+	uint64_t nlog;       /* units of the log, rebuilt */
+	uint64_t ninfo;      /* info blocks, restored from the other copy */
+	uint64_t nunused;    /* units between the parts of an arena */
+	uint64_t nleft;      /* units of 512 bytes that are bad still */
+};
+
+/*
+ * Make good again what is known to be bad, on a device that is in use:
+ *
+ *  - a sector of the range that is marked bad, or whose block is, becomes
+ *    zeroes by a write like any other: wholly old (unreadable) or wholly zero
+ *    over a crash, and not at all if somebody writes it first;
+ *  - free blocks are zeroed by the holder of their lane (LN-9);
+ *  - a unit of the log is written anew from what is in memory, with the lanes
+ *    of its pairs held; each entry of it says the same as before about whose
+ *    block is free, so a crash in between leaves either form;
+ *  - an info block is copied from the other one of its arena, if that is sound.
+ *
+ * What is known to be bad in a map stays: only a repair at rest can tell which
+ * blocks those sectors had.  So do units that reach into a neighbour's block
+ * (strides of 576 and 4160 bytes), and what is outside of the arenas.
+ * All is durable on return.
+ *
+ * Errors: -EROFS and others as btt_write; -ECANCELED; ret_result is set in any
+ * case.
+ */
+int btt_clear_bad(struct btt *btt, struct btt_worker *worker,
+    const struct btt_clear_options *options,
+    struct btt_clear_result *ret_result) BTT_MUST_CHECK;
+
 #endif

@@ -66,6 +66,19 @@ uint64_t lane_set_wait_ns(const struct lane_set *set);
  */
 void lane_span_enter_at(struct lane_set *set, unsigned home,
     struct lane_span *span, const char *here) ACQUIRES(*span);
+#define lane_span_enter_only(set, lane, span) \
+	lane_span_enter_only_at((set), (lane), (span), SYNC_HERE)
+/*
+ * Own that very lane, below the count, sleeping until it is free: for who wants
+ * something of this lane's, not any lane.
+ */
+void lane_span_enter_only_at(struct lane_set *set, unsigned lane,
+    struct lane_span *span, const char *here) ACQUIRES(*span);
+#define lane_span_extend_to(span, lane) \
+	lane_span_extend_to_at((span), (lane), SYNC_HERE)
+/* That lane more, if it is free right now; never waits. */
+bool lane_span_extend_to_at(
+    struct lane_span *span, unsigned lane, const char *here) REQUIRES(*span);
 #define lane_span_extend(span) lane_span_extend_at((span), SYNC_HERE)
 /* One lane more if one is free right now; never waits.  False if none. */
 bool

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_CLEAR_H
+#define BTT_CLEAR_H
+
+/*
+ * clear -- what clear.c (sectors, free blocks) and clear_meta.c share.
+ */
+#include <btt/bad.h>
+
+#include "badlist.h"
+#include "engine.h"
+
+/* A clearing under way; its caller's own. */
+struct clear {
+	struct btt *btt;
+	struct btt_worker *worker;
+	const struct btt_clear_options *options;
+	struct btt_clear_result *result;
+	uint64_t group; /* that has the last change, 0: none */
+};
+
+/* Tell of progress, and ask whether to go on: 0 or -ECANCELED. */
+int clear_may_go_on(const struct clear *clear, uint64_t done) BTT_MUST_CHECK;
+
+/* Log, info blocks, and what is between them.  Errors: of the medium. */
+int clear_metadata(struct clear *clear) BTT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * clear -- planting damage by what it hits, and clearing it on a device in use:
+ * lost sectors are zeroes, others are as they were, and whatever is opened
+ * after it, or after a crash in it, is sound.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <btt/bad.h>
+
+#include "../support/check_main.h"
+#include "../support/engine_fixture.h"
+
+#define SECTOR 4096u
+#define NSECTOR 64u
+
+static const struct {
+	enum media_granularity granularity;
+	enum btt_durability durability;
+	unsigned nlane;
+} variants[] = {
+	{ MEDIA_CACHE_LINE, BTT_DURABLE_WRITE, 1 },
+	{ MEDIA_CACHE_LINE, BTT_DURABLE_FLUSH, 32 },
+	{ MEDIA_PAGE, BTT_DURABLE_WRITE, 256 },
+	{ MEDIA_PAGE, BTT_DURABLE_FLUSH, 7 },
+};
+#define NVARIANT ((int)(sizeof(variants) / sizeof(variants[0])))
+
+static struct fixture fixture;
+static struct btt_worker *worker;
+static struct btt_clear_result result;
+static uint8_t buf[SECTOR];
+
+static void
+write_sector(struct btt_worker *by, uint64_t sector, uint64_t version)
+{
+	uint8_t bytes[SECTOR];
+
+	sector_fill(bytes, SECTOR, sector, version);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, by, sector * SECTOR, SECTOR, bytes), 0);
+}
+
+static struct fixture_options
+options_of(int variant)
+{
+	return (struct fixture_options){ .bytes = FIXTURE_BYTES,
+		.sector = SECTOR,
+		.nfree = 256,
+		.granularity = variants[variant].granularity,
+		.durability = variants[variant].durability,
+		.nlane = variants[variant].nlane,
+		.nworker = 4 };
+}
+
+/* Sectors have version 1, and blocks are not where they were at first. */
+static void
+set_up(int variant)
+{
+	struct fixture_options options = options_of(variant);
+
+	fixture_new(&fixture, &options);
+	worker = fixture_worker(&fixture, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, i, 1);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+}
+
+static int64_t
+version_of(uint64_t sector)
+{
+	int r = btt_read(fixture.btt, worker, sector * SECTOR, SECTOR, buf);
+
+	return r < 0 ? r : sector_version(buf, SECTOR, sector);
+}
+
+static void
+inject(enum btt_area area, uint64_t first, uint64_t n)
+{
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, area, first, n, BTT_INJECT), 0);
+}
+
+static int
+clear_all(struct btt_worker *by)
+{
+	const struct btt_clear_options options = {
+		.count = fixture.geometry.nsector,
+	};
+
+	return btt_clear_bad(fixture.btt, by, &options, &result);
+}
+
+/* Does every sector but those lost have its version in what is opened next? */
+static void
+assert_reopens(uint64_t lost)
+{
+	struct fixture_options options = options_of(0);
+	struct media *media;
+
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	ck_assert_int_eq(media_ram_new(fixture.media->size,
+			     fixture.media->granularity, &media),
+	    0);
+	ck_assert_int_eq(
+	    media_copy(media, 0, media_at(fixture.media, 0), media->size), 0);
+	fixture_check(media);
+	ck_assert_int_eq(btt_close(fixture.btt), 0);
+	fixture.media = media;
+	fixture_open(&fixture, &options);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		ck_assert_int_eq(version_of(i), i == lost ? 0 : 1);
+}
+
+START_TEST(inject__hits_the_sector_and_no_other)
+{
+	set_up(_i);
+	inject(BTT_AREA_DATA, 5, 1);
+	ck_assert_int_eq(version_of(5), -EIO);
+	ck_assert_int_eq(version_of(4), 1);
+	ck_assert_int_eq(version_of(6), 1);
+	/* The mark that the read has left outlives what was planted. */
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_DATA, 5, 1, BTT_UNINJECT), 0);
+	ck_assert(!media_knows_bad(fixture.media));
+	ck_assert_int_eq(version_of(5), -EIO);
+	write_sector(worker, 5, 1);
+	ck_assert_int_eq(version_of(5), 1);
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(inject__refuses_what_is_not_there)
+{
+	uint64_t n;
+
+	set_up(0);
+	n = fixture.geometry.nsector;
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_DATA, n, 1, BTT_INJECT),
+	    -ERANGE);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_MAP, 1, n, BTT_INJECT),
+	    -ERANGE);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_LOG, 256, 1, BTT_INJECT),
+	    -ERANGE);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_INFO, 2, 1, BTT_INJECT),
+	    -ERANGE);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_UNUSED, 0, 1, BTT_INJECT),
+	    -EINVAL);
+	ck_assert(!media_knows_bad(fixture.media));
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(clear__makes_zeroes_of_lost_sectors_and_frees_their_blocks)
+{
+	set_up(_i);
+	inject(BTT_AREA_DATA, 5, 1);
+	ck_assert_int_eq(version_of(5), -EIO);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nlost, 1);
+	ck_assert_uint_eq(result.first_lost, 5);
+	ck_assert_uint_eq(result.nblock, 1);
+	ck_assert_uint_eq(result.nleft, 0);
+	ck_assert(!media_knows_bad(fixture.media));
+	assert_reopens(5);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* What nobody has read yet is lost all the same: it cannot be read. */
+START_TEST(clear__needs_no_read_before)
+{
+	set_up(_i);
+	inject(BTT_AREA_DATA, 5, 1);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nlost, 1);
+	assert_reopens(5);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Zeroes that were made by an entry are not lost with the block behind it. */
+START_TEST(clear__of_a_zeroed_sector_loses_nothing)
+{
+	set_up(_i);
+	ck_assert_int_eq(btt_zero(fixture.btt, worker, 5 * SECTOR, SECTOR), 0);
+	inject(BTT_AREA_DATA, 5, 1);
+	ck_assert_int_eq(version_of(5), 0);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nlost, 0);
+	ck_assert_uint_eq(result.nsector, 1);
+	ck_assert_uint_eq(result.nleft, 0);
+	assert_reopens(5);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(clear__restores_an_info_block_from_its_copy)
+{
+	uint8_t zeroes[BTT_INFO_BYTES] = { 0 };
+	struct btt_place place = { .end = 0 };
+	uint64_t off = 0;
+
+	set_up(_i);
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != BTT_AREA_INFO || place.item != (uint64_t)_i % 2);
+	inject(BTT_AREA_INFO, (uint64_t)_i % 2, 1);
+	ck_assert_int_eq(
+	    media_copy(fixture.media, off, zeroes, sizeof(zeroes)), 0);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.ninfo, 1);
+	ck_assert_uint_eq(result.nleft, 0);
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(clear__leaves_two_info_blocks_that_are_bad)
+{
+	set_up(0);
+	inject(BTT_AREA_INFO, 0, 2);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.ninfo, 0);
+	ck_assert_uint_eq(result.nleft, 2 * BTT_INFO_BYTES / 512);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* A log that really is lost comes back from memory. */
+START_TEST(clear__rebuilds_the_log_from_memory)
+{
+	uint8_t zeroes[512] = { 0 };
+	struct btt_place place = { .end = 0 };
+	uint64_t off = 0;
+
+	set_up(_i);
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != BTT_AREA_LOG);
+	for (uint64_t i = 0; i < 256; i += 8)
+		ck_assert_int_eq(
+		    media_copy(fixture.media, off + i * 64, zeroes, 512), 0);
+	inject(BTT_AREA_LOG, 0, 256);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nlog, 32);
+	ck_assert_uint_eq(result.nleft, 0);
+	/* And the pairs go on from there. */
+	for (uint64_t i = 0; i < NSECTOR; i++) {
+		write_sector(worker, i, 7);
+		write_sector(worker, i, 1);
+	}
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Either half of a unit that was being rebuilt may be the old one. */
+START_TEST(clear__of_the_log_may_be_cut_short_anywhere)
+{
+	static uint8_t before[256 * 64], after[256 * 64];
+	struct btt_place place = { .end = 0 };
+	uint64_t off = 0;
+
+	set_up(0);
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != BTT_AREA_LOG);
+	memcpy(before, media_at(fixture.media, off), sizeof(before));
+	inject(BTT_AREA_LOG, 0, 256);
+	ck_assert_int_eq(clear_all(worker), 0);
+	memcpy(after, media_at(fixture.media, off), sizeof(after));
+	ck_assert_int_ne(memcmp(before, after, sizeof(before)), 0);
+
+	srand((unsigned)_i);
+	for (size_t i = 0; i < sizeof(before); i += 8)
+		ck_assert_int_eq(media_copy(fixture.media, off + i,
+				     (rand() % 2 == 0 ? before : after) + i, 8),
+		    0);
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(clear__leaves_the_map_to_a_repair)
+{
+	set_up(_i);
+	inject(BTT_AREA_MAP, 5, 1);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nleft, 1);
+	ck_assert_uint_eq(result.nsector, 0);
+	ck_assert_int_eq(version_of(5), -EIO);
+	fixture_free(&fixture);
+}
+END_TEST
+
+static bool
+is_unwanted(void *arg)
+{
+	unsigned *n = arg;
+
+	return (*n)-- == 0;
+}
+
+START_TEST(clear__can_be_stopped)
+{
+	unsigned n = 0;
+	struct btt_clear_options options = {
+		.count = 100, .is_unwanted = is_unwanted, .arg = &n
+	};
+
+	set_up(0);
+	inject(BTT_AREA_DATA, 5, 1);
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &result), -ECANCELED);
+	ck_assert_uint_eq(result.nlost, 0);
+	ck_assert_uint_eq(result.nleft, 8);
+	options.count = fixture.geometry.nsector + 1;
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &result), -ERANGE);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Writers whose sectors are damaged and cleared under their hands. */
+struct hands {
+	_Atomic bool stop;
+	unsigned index;
+};
+
+static void *
+write_and_look(void *arg)
+{
+	struct hands *hands = arg;
+	struct btt_worker *own = fixture_worker(&fixture, hands->index);
+	uint64_t sector = 10 + hands->index;
+	uint8_t bytes[SECTOR];
+	int64_t version;
+	uint64_t i;
+	int r;
+
+	for (i = 2; !atomic_load(&hands->stop); i++) {
+		write_sector(own, sector, i);
+		r = btt_read(fixture.btt, own, sector * SECTOR, SECTOR, bytes);
+		version = sector_version(bytes, SECTOR, sector);
+		/* Lost by what was planted, or as it was written. */
+		ck_assert(r == -EIO ||
+		    (r == 0 && (version == 0 || version == (int64_t)i)));
+	}
+	return NULL;
+}
+
+START_TEST(clear__goes_with_writes)
+{
+	struct hands hands[2] = { { .index = 1 }, { .index = 2 } };
+	pthread_t threads[2];
+
+	set_up(_i);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+				     write_and_look, &hands[i]),
+		    0);
+	for (unsigned i = 0; i < 40; i++) {
+		inject(BTT_AREA_DATA, 11 + i % 2, 1);
+		inject(BTT_AREA_LOG, i * 5, 1);
+		inject(BTT_AREA_INFO, i % 2, 1);
+		ck_assert_int_eq(clear_all(worker), 0);
+		ck_assert_uint_eq(result.nleft, 0);
+		ck_assert_uint_eq(result.nlog, 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&hands[i].stop, true);
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		write_sector(worker, 11 + i, 1);
+	}
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+static Suite *
+clear_suite(void)
+{
+	Suite *suite = suite_create("clear");
+	TCase *tc = tcase_create("inject");
+
+	tcase_add_loop_test(
+	    tc, inject__hits_the_sector_and_no_other, 0, NVARIANT);
+	tcase_add_test(tc, inject__refuses_what_is_not_there);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("clear");
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc,
+	    clear__makes_zeroes_of_lost_sectors_and_frees_their_blocks, 0,
+	    NVARIANT);
+	tcase_add_loop_test(tc, clear__needs_no_read_before, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_a_zeroed_sector_loses_nothing, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__restores_an_info_block_from_its_copy, 0, NVARIANT);
+	tcase_add_test(tc, clear__leaves_two_info_blocks_that_are_bad);
+	tcase_add_loop_test(
+	    tc, clear__rebuilds_the_log_from_memory, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_the_log_may_be_cut_short_anywhere, 0, 8);
+	tcase_add_loop_test(tc, clear__leaves_the_map_to_a_repair, 0, NVARIANT);
+	tcase_add_test(tc, clear__can_be_stopped);
+	tcase_add_loop_test(tc, clear__goes_with_writes, 0, NVARIANT);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int
+main(void)
+{
+	return check_main(clear_suite());
+}
