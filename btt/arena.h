@@ -157,6 +157,18 @@ arena_lane_first(const struct arena *arena, unsigned lane, unsigned nlane)
 	return (uint32_t)((uint64_t)lane * arena->nfree / nlane);
 }
 
+/* The lane whose run a pair is in. */
+static inline unsigned
+arena_lane_of(const struct arena *arena, uint32_t pair, unsigned nlane)
+{
+	unsigned lane = (unsigned)((uint64_t)pair * nlane / arena->nfree);
+
+	/* Rounding puts the beginnings of runs one too low at most. */
+	while (arena_lane_first(arena, lane + 1, nlane) <= pair)
+		lane++;
+	return lane;
+}
+
 /* Groups only: the pair is free again.  Any thread. */
 void arena_give_pair(struct arena *arena, uint32_t pair);
 /* Groups only: take the pair; false if a group has it.  Its lane's holder. */

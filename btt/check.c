@@ -88,6 +88,10 @@ static const struct {
 	    "a write to one owner changes the other" },
 	[CHECK_BLOCK_LOST] = { "bitmap", BTT_DAMAGE, true,
 	    "whoever should own the block has a wrong one" },
+	[CHECK_UNREADABLE] = { "unreadable", BTT_DAMAGE, false,
+	    "what is stored there" },
+	[CHECK_LOG_CHANGED] = { "log-changed", BTT_DAMAGE, false,
+	    "after a crash the BTT may not be opened, or wrongly" },
 };
 
 const char *

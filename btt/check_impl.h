@@ -54,6 +54,9 @@ enum check_kind {
 	CHECK_MAP_ZERO,
 	CHECK_BLOCK_TWICE,
 	CHECK_BLOCK_LOST,
+	/* Of a scrub, which looks while others write: */
+	CHECK_UNREADABLE,
+	CHECK_LOG_CHANGED,
 	CHECK_NKIND,
 };
 

@@ -8,7 +8,6 @@
  * it was and partly new: of a log unit each eight bytes of either say the same
  * about free block and sequence; an info block has another copy meanwhile.
  */
-#include <assert.h>
 #include <errno.h>
 #include <time.h>
 
@@ -91,17 +90,6 @@ restore_infos(struct clear *clear, struct arena *arena)
 }
 
 /* --- the log --- */
-
-static unsigned
-lane_of(const struct arena *arena, uint32_t pair, unsigned nlane)
-{
-	unsigned lane = (unsigned)((uint64_t)pair * nlane / arena->nfree);
-
-	while (arena_lane_first(arena, lane + 1, nlane) <= pair)
-		lane++;
-	assert(arena_lane_first(arena, lane, nlane) <= pair);
-	return lane;
-}
 
 /* 1, 3, 2, 1 ... */
 static uint32_t
@@ -190,8 +178,8 @@ try_unit(struct clear *clear, struct arena *arena, uint32_t first, uint32_t n)
 {
 	struct lane_span *span = &clear->worker->span;
 	unsigned nlane = lane_set_count(clear->btt->lanes);
-	unsigned lane = lane_of(arena, first, nlane);
-	unsigned last = lane_of(arena, first + n - 1, nlane);
+	unsigned lane = arena_lane_of(arena, first, nlane);
+	unsigned last = arena_lane_of(arena, first + n - 1, nlane);
 	bool have = true;
 	int r = -EAGAIN;
 

@@ -5,6 +5,7 @@ bttfs_unit_test(stress LIBS btt lanes LABEL stress)
 bttfs_unit_test(histogram LIBS btt lanes)
 bttfs_unit_test(bad LIBS btt lanes)
 bttfs_unit_test(clear LIBS btt lanes)
+bttfs_unit_test(scrub LIBS btt lanes)
 # What opening makes of interrupted writes.
 bttfs_unit_test(recovery LIBS btt lanes)
 target_include_directories(check_recovery PRIVATE ${PROJECT_SOURCE_DIR}/btt)

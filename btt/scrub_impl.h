@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTT_SCRUB_IMPL_H
+#define BTT_SCRUB_IMPL_H
+
+/*
+ * scrub -- what scrub.c (life, data) and scrub_meta.c (info blocks, log, map)
+ * share.
+ */
+#include <btt/bad.h>
+#include <btt/scrub.h>
+
+#include "badlist.h"
+#include "check_impl.h"
+#include "engine.h"
+
+/* In the order in which they are done. */
+enum scrub_stage {
+	SCRUB_INFO,
+	SCRUB_LOG,
+	SCRUB_MAP,
+	SCRUB_DATA,
+	SCRUB_END,
+};
+
+/* Findings of one step, which are told when nothing is held any more. */
+#define SCRUB_PENDING_MAX 64u
+/* Pairs of the log of one step, with as many blocks; one lane's. */
+#define SCRUB_PAIRS 8u
+/* How often pairs are tried that a group has at the moment. */
+#define SCRUB_TRIES 3u
+/* Entries of one step: 8 KiB of the map. */
+#define SCRUB_ENTRIES 2048u
+
+/* Whoever steps it. */
+struct btt_scrub {
+	struct btt *btt;
+	struct btt_scrub_options options;
+	struct btt_scrub_result result;
+	enum scrub_stage stage;
+	uint32_t arena;     /* INFO, LOG */
+	uint32_t pair;      /* LOG: next one of the arena */
+	unsigned ntry;      /* LOG: of these pairs */
+	uint64_t sector;    /* MAP, DATA: next one of the range */
+	bool is_first_look; /* DATA: findings will be met again */
+	/* For check_found: */
+	struct check check;
+	struct btt_check_options check_options;
+	struct btt_check_result check_result;
+	struct btt_error error;
+	unsigned npending;
+	struct btt_finding pending[SCRUB_PENDING_MAX];
+};
+
+/*
+ * Touch bytes of the medium that nobody writes to meanwhile; what is poisoned
+ * or planted there is listed.  True if any of it is known to be bad now, or
+ * cannot be read.
+ */
+bool scrub_touch(struct btt_scrub *scrub, uint64_t off, uint64_t len);
+
+/* One step each; they return the bytes that they looked at. */
+uint64_t scrub_info(struct btt_scrub *scrub);
+uint64_t scrub_log(struct btt_scrub *scrub, struct btt_worker *worker);
+uint64_t scrub_map(struct btt_scrub *scrub, uint64_t max_bytes);
+
+#endif

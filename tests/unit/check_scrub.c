@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scrub -- everything that is damaged is found, wherever it is, and nothing
+ * else, whatever others write meanwhile.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/userfaultfd.h>
+
+#include <btt/bad.h>
+#include <btt/scrub.h>
+
+#include "../support/check_main.h"
+#include "../support/engine_fixture.h"
+
+#define SECTOR 4096u
+#define NSECTOR 300u
+
+static const struct {
+	enum media_granularity granularity;
+	enum btt_durability durability;
+	unsigned nlane;
+} variants[] = {
+	{ MEDIA_CACHE_LINE, BTT_DURABLE_WRITE, 1 },
+	{ MEDIA_CACHE_LINE, BTT_DURABLE_FLUSH, 32 },
+	{ MEDIA_PAGE, BTT_DURABLE_WRITE, 256 },
+	{ MEDIA_PAGE, BTT_DURABLE_FLUSH, 7 },
+};
+#define NVARIANT ((int)(sizeof(variants) / sizeof(variants[0])))
+
+static struct fixture fixture;
+static struct btt_worker *worker;
+static struct btt_scrub_result result;
+static uint8_t buf[SECTOR];
+
+/* What was told: how often, and the last of it. */
+static unsigned ntold;
+static struct btt_finding told;
+
+static void
+report(void *arg, const struct btt_finding *finding)
+{
+	(void)arg;
+	ntold++;
+	told = *finding;
+}
+
+static void
+write_sector(struct btt_worker *by, uint64_t sector, uint64_t version)
+{
+	uint8_t bytes[SECTOR];
+
+	sector_fill(bytes, SECTOR, sector, version);
+	ck_assert_int_eq(
+	    btt_write(fixture.btt, by, sector * SECTOR, SECTOR, bytes), 0);
+}
+
+static void
+set_up(int variant)
+{
+	struct fixture_options options = { .bytes = FIXTURE_BYTES,
+		.sector = SECTOR,
+		.nfree = 256,
+		.granularity = variants[variant].granularity,
+		.durability = variants[variant].durability,
+		.nlane = variants[variant].nlane,
+		.nworker = 4 };
+
+	ntold = 0;
+	fixture_new(&fixture, &options);
+	worker = fixture_worker(&fixture, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, i, 1);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+}
+
+/* All of it, in steps of so many bytes; the number of steps. */
+static unsigned
+scrub_all(struct btt_worker *by, uint64_t step_bytes)
+{
+	const struct btt_scrub_options options = {
+		.count = fixture.geometry.nsector,
+		.report = report,
+	};
+	struct btt_scrub *scrub;
+	uint64_t bytes, sum = 0, done = 0;
+	unsigned n = 0;
+	bool more;
+
+	ck_assert_int_eq(btt_scrub_new(fixture.btt, &options, &scrub), 0);
+	do {
+		more = btt_scrub_step(scrub, by, step_bytes, &bytes);
+		sum += bytes;
+		n++;
+		ck_assert_uint_ge(btt_scrub_done(scrub), done);
+		done = btt_scrub_done(scrub);
+	} while (more);
+	ck_assert_uint_eq(done, fixture.geometry.nsector);
+	btt_scrub_get_result(scrub, &result);
+	ck_assert_uint_eq(result.bytes, sum);
+	ck_assert_uint_eq(result.nsector, fixture.geometry.nsector);
+	btt_scrub_free(scrub);
+	return n;
+}
+
+/* Where the arena has a part; which: of two info blocks. */
+static uint64_t
+part_off(enum btt_area area, uint64_t which)
+{
+	struct btt_place place = { .end = 0 };
+	uint64_t off;
+
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != area || place.item != which);
+	return off;
+}
+
+static void
+damage(uint64_t off, uint32_t word)
+{
+	struct le32 bytes = le32_encode(word);
+
+	ck_assert_int_eq(
+	    media_copy(fixture.media, off, &bytes, sizeof(bytes)), 0);
+}
+
+START_TEST(scrub__of_a_sound_device_finds_nothing)
+{
+	unsigned small, large;
+
+	set_up(_i);
+	ck_assert_int_eq(btt_zero(fixture.btt, worker, 7 * SECTOR, SECTOR), 0);
+	large = scrub_all(worker, 1 << 20);
+	small = scrub_all(worker, SECTOR);
+	ck_assert_uint_gt(small, 8 * large);
+	ck_assert_uint_eq(ntold, 0);
+	ck_assert_uint_eq(result.nunreadable, 0);
+	ck_assert_uint_eq(result.nbad, 0);
+	ck_assert_uint_eq(result.nmetadata, 0);
+	ck_assert_uint_eq(result.nskipped, 0);
+	ck_assert(!media_knows_bad(fixture.media));
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Nobody knows of it before the scrub, everybody does after it. */
+START_TEST(scrub__finds_data_that_is_lost)
+{
+	set_up(_i);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_DATA, 5, 1, BTT_INJECT_LATENT),
+	    0);
+	ck_assert_int_eq(
+	    btt_read(fixture.btt, worker, 5 * SECTOR, SECTOR, buf), 0);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(result.nbad, SECTOR / 512);
+	ck_assert_uint_eq(result.nunreadable, 1);
+	ck_assert_uint_eq(result.nmarked, 1);
+	ck_assert_int_eq(
+	    btt_read(fixture.btt, worker, 5 * SECTOR, SECTOR, buf), -EIO);
+	ck_assert_int_eq(
+	    btt_read(fixture.btt, worker, 6 * SECTOR, SECTOR, buf), 0);
+	/* The second one meets it again, and finds nothing new. */
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(result.nbad, 0);
+	ck_assert_uint_eq(result.nunreadable, 1);
+	ck_assert_uint_eq(ntold, 0);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Blocks whose content nobody reads: of a free pair, behind zeroes. */
+START_TEST(scrub__finds_bad_blocks_without_content)
+{
+	set_up(_i);
+	ck_assert_int_eq(btt_zero(fixture.btt, worker, 5 * SECTOR, SECTOR), 0);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_DATA, 5, 1, BTT_INJECT_LATENT),
+	    0);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_DATA, 9, 1, BTT_INJECT_LATENT),
+	    0);
+	/* Its block is nobody's after that. */
+	write_sector(worker, 9, 2);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(result.nbad, 2 * SECTOR / 512);
+	ck_assert_uint_eq(result.nunreadable, 0);
+	ck_assert_int_eq(
+	    btt_read(fixture.btt, worker, 5 * SECTOR, SECTOR, buf), 0);
+	ck_assert_int_eq(sector_version(buf, SECTOR, 5), 0);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(scrub__finds_a_damaged_map_entry)
+{
+	uint64_t off;
+
+	set_up(_i);
+	off = part_off(BTT_AREA_MAP, 0) + 3000 * sizeof(uint32_t);
+	damage(off, UINT32_C(0xffffffff));
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_str_eq(told.name, "map-range");
+	ck_assert_uint_eq(told.entry, 3000);
+	ck_assert_uint_eq(told.off, off);
+	ck_assert_uint_eq(result.nmetadata, 1);
+	ck_assert_uint_eq(result.nunreadable, 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Where the newer (0) or older (1) entry of a pair is; see flog_pick. */
+static uint64_t
+half_off(uint32_t pair, unsigned age)
+{
+	uint64_t off = part_off(BTT_AREA_LOG, 0) + (uint64_t)pair * 64;
+	uint32_t first = media_load32(fixture.media, off + 12);
+	uint32_t second = media_load32(fixture.media, off + 28);
+	unsigned newer = second != 0 && first % 3 + 1 == second ? 1 : 0;
+
+	return off + (newer ^ age) * 16;
+}
+
+START_TEST(scrub__finds_a_damaged_log_pair)
+{
+	static const struct {
+		unsigned age, word;
+		uint32_t value;
+		const char *name;
+	} cases[] = {
+		{ 0, 3, 77777777, "log-seq" },
+		{ 1, 3, 77777777, "log-seq" },
+		{ 0, 1, 1, "log-changed" },
+		{ 0, 2, 77777777, "log-range" },
+	};
+
+	set_up(_i % NVARIANT);
+	damage(half_off(255, cases[_i / NVARIANT].age) +
+		cases[_i / NVARIANT].word * 4,
+	    cases[_i / NVARIANT].value);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_str_eq(told.name, cases[_i / NVARIANT].name);
+	ck_assert_uint_eq(told.entry, 255);
+	ck_assert_uint_eq(result.nmetadata, 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(scrub__finds_damaged_info_blocks)
+{
+	uint64_t off;
+
+	set_up(_i);
+	off = part_off(BTT_AREA_INFO, 1);
+	damage(off + 100, 4711);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_str_eq(told.name, "info2");
+	ck_assert_uint_eq(told.off, off);
+
+	off = part_off(BTT_AREA_INFO, 0);
+	damage(off + 100, 4711);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 3);
+	ck_assert_uint_eq(result.nmetadata, 2);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(scrub__finds_metadata_that_is_lost)
+{
+	static const enum btt_area areas[] = { BTT_AREA_MAP, BTT_AREA_LOG,
+		BTT_AREA_INFO };
+
+	set_up(0);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, areas[_i], 0, 1, BTT_INJECT_LATENT), 0);
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_ge(ntold, 1);
+	ck_assert_str_eq(told.name, "bad-range");
+	ck_assert_uint_eq(
+	    result.nbad, areas[_i] == BTT_AREA_INFO ? BTT_INFO_BYTES / 512 : 1);
+	ck_assert(media_knows_bad(fixture.media));
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(scrub__of_a_range_reads_that_range)
+{
+	struct btt_scrub_options options = { .first = 10, .count = 20 };
+	struct btt_scrub *scrub;
+	uint64_t bytes;
+
+	set_up(0);
+	for (uint64_t i = 9; i <= 30; i += 21)
+		ck_assert_int_eq(btt_inject_bad(fixture.btt, BTT_AREA_DATA, i,
+				     1, BTT_INJECT_LATENT),
+		    0);
+	ck_assert_int_eq(btt_scrub_new(fixture.btt, &options, &scrub), 0);
+	while (btt_scrub_step(scrub, worker, 1 << 20, &bytes))
+		;
+	btt_scrub_get_result(scrub, &result);
+	ck_assert_uint_eq(result.nsector, 20);
+	ck_assert_uint_eq(result.nbad, 0);
+	btt_scrub_free(scrub);
+	options.count = fixture.geometry.nsector;
+	ck_assert_int_eq(btt_scrub_new(fixture.btt, &options, &scrub), -ERANGE);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Of <linux/userfaultfd.h> since 6.6. */
+struct poison_request {
+	struct uffdio_range range;
+	uint64_t mode;
+	int64_t updated;
+};
+#define POISON_REQUEST _IOWR(UFFDIO, 0x08, struct poison_request)
+
+/* A page of memory that answers every access as if it were poisoned. */
+static bool
+poison_page(const uint8_t *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { (uintptr_t)page, SECTOR },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct poison_request poison = { .range = range.range };
+	long fd;
+
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	return fd >= 0 && ioctl((int)fd, UFFDIO_API, &api) == 0 &&
+	    madvise((void *)(uintptr_t)page, SECTOR, MADV_DONTNEED) == 0 &&
+	    ioctl((int)fd, UFFDIO_REGISTER, &range) == 0 &&
+	    ioctl((int)fd, POISON_REQUEST, &poison) == 0;
+}
+
+/* The real thing, as far as a kernel lets everybody have it. */
+START_TEST(scrub__finds_a_page_that_cannot_be_read)
+{
+	struct iovec iov[BTT_READ_IOV];
+	uint64_t off;
+	int niov;
+
+	set_up(0);
+	ck_assert_int_eq(
+	    btt_read_begin(fixture.btt, worker, 5 * SECTOR, SECTOR, iov, &niov),
+	    0);
+	btt_read_end(fixture.btt, worker);
+	off =
+	    (uint64_t)((const uint8_t *)iov[0].iov_base - fixture.media->base);
+	if (!poison_page(fixture.media->base + off)) {
+		printf(
+		    "scrub__finds_a_page_that_cannot_be_read: userfaultfd cannot do it: skipped\n");
+		fixture_free(&fixture);
+		return;
+	}
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(result.nunreadable, 1);
+	if (result.nbad > 0) {
+		ck_assert_uint_eq(result.nbad, SECTOR / 512);
+		ck_assert_uint_eq(result.nmarked, 1);
+		ck_assert(media_is_bad(fixture.media, off, SECTOR));
+	} else {
+		/* A kernel without memory failures calls it a lost page. */
+		ck_assert_uint_eq(ntold, 1);
+		ck_assert_str_eq(told.name, "unreadable");
+		ck_assert_uint_eq(told.off, off);
+		ck_assert_uint_eq(result.nmarked, 0);
+		ck_assert(!media_knows_bad(fixture.media));
+	}
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* What writers do meanwhile is never taken for damage. */
+struct hands {
+	_Atomic bool stop;
+	unsigned index;
+};
+
+static void *
+write_all_over(void *arg)
+{
+	struct hands *hands = arg;
+	struct btt_worker *own = fixture_worker(&fixture, hands->index);
+	static const unsigned run = 9;
+	uint8_t bytes[9 * SECTOR];
+	uint64_t sector;
+	int r;
+
+	memset(bytes, 0, sizeof(bytes));
+	for (uint64_t i = 1; !atomic_load(&hands->stop); i++) {
+		sector = i * 31 % (fixture.geometry.nsector - run);
+		r = i % 5 == 0
+		    ? btt_zero(fixture.btt, own, sector * SECTOR, run * SECTOR)
+		    : btt_write(fixture.btt, own, sector * SECTOR,
+			  (1 + i % run) * SECTOR, bytes);
+		ck_assert_int_eq(r, 0);
+		if (i % 16 == 0)
+			ck_assert_int_eq(btt_flush(fixture.btt, own), 0);
+	}
+	return NULL;
+}
+
+START_TEST(scrub__raises_no_false_alarm_under_writes)
+{
+	struct hands hands[3] = { { .index = 1 }, { .index = 2 },
+		{ .index = 3 } };
+	struct btt_clear_options options = { .count = 0 };
+	struct btt_clear_result cleared;
+	pthread_t threads[3];
+
+	set_up(_i);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+				     write_all_over, &hands[i]),
+		    0);
+	for (unsigned i = 0; i < 10; i++) {
+		scrub_all(worker, i % 2 == 0 ? SECTOR : 1 << 20);
+		ck_assert_msg(ntold == 0, "%s: %s", told.name, told.text);
+		ck_assert_uint_eq(result.nunreadable, 0);
+		ck_assert_uint_eq(result.nbad, 0);
+		/* The log is rewritten between scrubs, too. */
+		ck_assert_int_eq(btt_inject_bad(fixture.btt, BTT_AREA_LOG,
+				     i * 20, 1, BTT_INJECT),
+		    0);
+		ck_assert_int_eq(
+		    btt_clear_bad(fixture.btt, worker, &options, &cleared), 0);
+		ck_assert_uint_eq(cleared.nleft, 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&hands[i].stop, true);
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	}
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	fixture_check(fixture.media);
+	fixture_free(&fixture);
+}
+END_TEST
+
+static void *
+clear_again_and_again(void *arg)
+{
+	struct hands *hands = arg;
+	struct btt_worker *own = fixture_worker(&fixture, hands->index);
+	const struct btt_clear_options options = {
+		.count = fixture.geometry.nsector,
+	};
+	struct btt_clear_result cleared;
+
+	while (!atomic_load(&hands->stop))
+		ck_assert_int_eq(
+		    btt_clear_bad(fixture.btt, own, &options, &cleared), 0);
+	return NULL;
+}
+
+/*
+ * Damage is planted and cleared under a scrub: whatever it sees of it, in the
+ * end all of it can be cleared, and what is written then stays.
+ */
+START_TEST(scrub__goes_with_inject_and_clear)
+{
+	struct hands hands = { .index = 1 };
+	struct btt_clear_options options;
+	struct btt_clear_result cleared;
+	pthread_t thread;
+
+	set_up(_i);
+	ck_assert_int_eq(
+	    pthread_create(&thread, NULL, clear_again_and_again, &hands), 0);
+	for (uint64_t i = 0; i < 10; i++) {
+		ck_assert_int_eq(
+		    btt_inject_bad(fixture.btt, BTT_AREA_DATA, i * 7, 3,
+			i % 2 == 0 ? BTT_INJECT : BTT_INJECT_LATENT),
+		    0);
+		ck_assert_int_eq(btt_inject_bad(fixture.btt, BTT_AREA_LOG,
+				     i * 25, 2, BTT_INJECT_LATENT),
+		    0);
+		/* One of them: of two that are bad neither can be restored. */
+		ck_assert_int_eq(btt_inject_bad(fixture.btt, BTT_AREA_INFO, 1,
+				     1, BTT_INJECT_LATENT),
+		    0);
+		scrub_all(worker, 64 * SECTOR);
+	}
+	atomic_store(&hands.stop, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	options = (struct btt_clear_options){
+		.count = fixture.geometry.nsector,
+	};
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &cleared), 0);
+	ck_assert_uint_eq(cleared.nleft, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, i, 3);
+	ntold = 0;
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 0);
+	ck_assert_uint_eq(result.nunreadable, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++) {
+		ck_assert_int_eq(
+		    btt_read(fixture.btt, worker, i * SECTOR, SECTOR, buf), 0);
+		ck_assert_int_eq(sector_version(buf, SECTOR, i), 3);
+	}
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	fixture_check(fixture.media);
+	fixture_free(&fixture);
+}
+END_TEST
+
+static Suite *
+scrub_suite(void)
+{
+	Suite *suite = suite_create("scrub");
+	TCase *tc = tcase_create("all");
+
+	tcase_set_timeout(tc, 300);
+	tcase_add_loop_test(
+	    tc, scrub__of_a_sound_device_finds_nothing, 0, NVARIANT);
+	tcase_add_loop_test(tc, scrub__finds_data_that_is_lost, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, scrub__finds_bad_blocks_without_content, 0, NVARIANT);
+	tcase_add_loop_test(tc, scrub__finds_a_damaged_map_entry, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, scrub__finds_a_damaged_log_pair, 0, 4 * NVARIANT);
+	tcase_add_loop_test(tc, scrub__finds_damaged_info_blocks, 0, NVARIANT);
+	tcase_add_loop_test(tc, scrub__finds_metadata_that_is_lost, 0, 3);
+	tcase_add_test(tc, scrub__of_a_range_reads_that_range);
+	tcase_add_test(tc, scrub__finds_a_page_that_cannot_be_read);
+	tcase_add_loop_test(
+	    tc, scrub__raises_no_false_alarm_under_writes, 0, NVARIANT);
+	tcase_add_loop_test(tc, scrub__goes_with_inject_and_clear, 0, NVARIANT);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int
+main(void)
+{
+	return check_main(scrub_suite());
+}
