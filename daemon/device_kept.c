@@ -13,6 +13,7 @@
 
 #include <json-c/json.h>
 
+#include "jsonb.h"
 #include "system_error.h"
 
 #define KEPT_MAGIC UINT64_C(0x656369766564696b)
@@ -94,19 +95,13 @@ device_kept_take_backing(struct keeper_client *keeper, const char *name)
 	return kept_fds_take(keeper_client_inherited(keeper), key);
 }
 
+/* As it is: paths need not be UTF-8. */
 static void
-add_number(struct json_object *object, const char *key, uint64_t number)
-{
-	(void)json_object_object_add(
-	    object, key, json_object_new_uint64(number));
-}
-
-static void
-add_text(struct json_object *object, const char *key, const char *text)
+add_text(struct jsonb *jsonb, struct json_object *object, const char *key,
+    const char *text)
 {
 	if (text != NULL)
-		(void)json_object_object_add(
-		    object, key, json_object_new_string(text));
+		jsonb_add(jsonb, object, key, json_object_new_string(text));
 }
 
 /*
@@ -116,6 +111,7 @@ add_text(struct json_object *object, const char *key, const char *text)
 static int
 write_options(struct head *head, const struct device_options *options)
 {
+	struct jsonb jsonb = { false };
 	struct json_object *object;
 	const char *text;
 	char *path;
@@ -125,21 +121,23 @@ write_options(struct head *head, const struct device_options *options)
 			       : strdup(options->path);
 	if (path == NULL)
 		return -errno;
-	object = json_object_new_object();
-	add_text(object, "path", path);
-	add_text(object, "name", options->name);
-	add_text(object, "namespace", options->namespace);
-	add_number(object, "mode", options->mode);
-	add_number(object, "uid", options->uid);
-	add_number(object, "gid", options->gid);
-	add_number(object, "read_only", options->read_only);
-	add_number(object, "sparse", options->allow_sparse);
-	add_number(object, "no_links", options->no_links);
-	add_number(object, "durability", options->durability);
-	add_number(object, "commit", options->commit_seconds);
-	add_number(object, "force", options->force);
+	object = jsonb_object(&jsonb);
+	add_text(&jsonb, object, "path", path);
+	add_text(&jsonb, object, "name", options->name);
+	add_text(&jsonb, object, "namespace", options->namespace);
+	jsonb_add_number(&jsonb, object, "mode", options->mode);
+	jsonb_add_number(&jsonb, object, "uid", options->uid);
+	jsonb_add_number(&jsonb, object, "gid", options->gid);
+	jsonb_add_number(&jsonb, object, "read_only", options->read_only);
+	jsonb_add_number(&jsonb, object, "sparse", options->allow_sparse);
+	jsonb_add_number(&jsonb, object, "no_links", options->no_links);
+	jsonb_add_number(&jsonb, object, "durability", options->durability);
+	jsonb_add_number(&jsonb, object, "commit", options->commit_seconds);
+	jsonb_add_number(&jsonb, object, "force", options->force);
 	free(path);
-	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	text = jsonb.failed
+	    ? NULL
+	    : json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 	n = text == NULL ? -1
 			 : snprintf(head->options, OPTIONS_BYTES, "%s", text);
 	(void)json_object_put(object);

@@ -13,3 +13,9 @@ bttfs_unit_test(manager_locks LIBS bttfs_devices)
 target_include_directories(check_manager_locks PRIVATE
   ${PROJECT_SOURCE_DIR}/btt)
 bttfs_unit_test(control LIBS bttfs_devices PkgConfig::JSONC)
+# T-A7.
+include(support/fault.cmake)
+bttfs_unit_test(attach_faults LIBS bttfs_devices)
+bttfs_fault(check_attach_faults)
+target_link_options(check_attach_faults PRIVATE
+  -Wl,--wrap=job_work_begin,--wrap=job_work_end)
