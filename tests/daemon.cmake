@@ -19,3 +19,17 @@ bttfs_unit_test(attach_faults LIBS bttfs_devices)
 bttfs_fault(check_attach_faults)
 target_link_options(check_attach_faults PRIVATE
   -Wl,--wrap=job_work_begin,--wrap=job_work_end)
+
+# The seven fixes to libnvdimm that this part grew from, each with a test of its
+# name (control-plane.md A.1 to A.7); the seventh is lockdep_coverage in
+# locks.cmake.
+foreach(fix IN ITEMS kill_device no_duplicate_unregister
+    badblocks_before_namespaces list_mutex_not_held_over_ioctl
+    wait_probe_idle_abba)
+  add_test(NAME ${fix} COMMAND check_manager_many)
+  set_tests_properties(${fix} PROPERTIES
+    LABELS unit TIMEOUT 120 ENVIRONMENT CK_RUN_CASE=${fix})
+endforeach()
+add_test(NAME reentrant_ioctl COMMAND check_control)
+set_tests_properties(reentrant_ioctl PROPERTIES
+  LABELS unit TIMEOUT 120 ENVIRONMENT CK_RUN_CASE=reentrant_ioctl)

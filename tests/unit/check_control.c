@@ -583,7 +583,7 @@ main(void)
 		request__that_is_too_long_is_refused,
 		request__may_come_in_pieces,
 		request__that_is_not_ended_is_given_up, clients__are_limited,
-		reentrant_ioctl, requests__run_side_by_side,
+		requests__run_side_by_side,
 		wait__ends_at_its_timeout_and_the_job_goes_on,
 		strangers__may_only_look, monitor__tells_what_was_lost,
 		start__takes_a_dead_socket_and_no_living_one, NULL };
@@ -597,6 +597,12 @@ main(void)
 	tcase_set_timeout(tcase, 100);
 	for (i = 0; tests[i] != NULL; i++)
 		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	/* By itself in daemon.cmake. */
+	tcase = tcase_create("reentrant_ioctl");
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 100);
+	tcase_add_test(tcase, reentrant_ioctl);
 	suite_add_tcase(suite, tcase);
 	return check_main(suite);
 }

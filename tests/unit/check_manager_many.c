@@ -341,25 +341,36 @@ START_TEST(list__shows_nothing_half_made)
 }
 END_TEST
 
+/* A case of its own name, by which ctest runs it alone (daemon.cmake). */
+static void
+add_case(Suite *suite, const char *name, const TTest *test, int n)
+{
+	TCase *tcase;
+
+	tcase = tcase_create(name);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 100);
+	tcase_add_loop_test(tcase, test, 0, n);
+	suite_add_tcase(suite, tcase);
+}
+
 int
 main(void)
 {
-	const TTest *const tests[] = { kill_device__has_one_winner,
-		badblocks_before_namespaces, list_mutex_not_held_over_ioctl,
-		workqueue_relieve__outnumbers_who_is_stuck,
-		job_settle__waits_for_what_was_begun_before,
-		wait_probe_idle_abba, list__shows_nothing_half_made, NULL };
 	Suite *suite;
-	TCase *tcase;
-	unsigned i;
 
 	suite = suite_create("manager_many");
-	tcase = tcase_create("together");
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 100);
-	for (i = 0; tests[i] != NULL; i++)
-		tcase_add_test(tcase, tests[i]);
-	tcase_add_loop_test(tcase, no_duplicate_unregister, 0, 8);
-	suite_add_tcase(suite, tcase);
+	add_case(suite, "kill_device", kill_device__has_one_winner, 1);
+	add_case(suite, "no_duplicate_unregister", no_duplicate_unregister, 8);
+	add_case(suite, "badblocks_before_namespaces",
+	    badblocks_before_namespaces, 1);
+	add_case(suite, "list_mutex_not_held_over_ioctl",
+	    list_mutex_not_held_over_ioctl, 1);
+	add_case(suite, "wait_probe_idle_abba", wait_probe_idle_abba, 1);
+	add_case(
+	    suite, "workqueue", workqueue_relieve__outnumbers_who_is_stuck, 1);
+	add_case(
+	    suite, "settle", job_settle__waits_for_what_was_begun_before, 1);
+	add_case(suite, "list", list__shows_nothing_half_made, 1);
 	return check_main(suite);
 }
