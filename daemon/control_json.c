@@ -176,7 +176,7 @@ control_device_json(struct jsonb *jsonb, struct device *device,
 		jsonb_add_number(jsonb, object, "lanes", status.geometry.nlane);
 	}
 	jsonb_add_number(
-	    jsonb, object, "open_handles", atomic_load(device->nopen));
+	    jsonb, object, "open_handles", device_count_handles(device));
 	jsonb_add_number(jsonb, object, "generation", status.generation);
 	jsonb_add_number(jsonb, object, "job", status.job);
 	add_open(jsonb, object, device, flags);

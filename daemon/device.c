@@ -157,7 +157,8 @@ device_new(const struct device_options *options, struct event_ring *events,
 	mutex_init(&device->status_lock, &status_class);
 	mutex_init(&device->attr_lock, &attr_class);
 	atomic_init(&device->nref, 1);
-	device->nopen = &device->own_nopen;
+	pins_init(&device->pins, &pins_class);
+	atomic_init(&device->nopen, &device->own_nopen);
 	device->state = DEVICE_PROBING;
 	device->probing = true;
 	device->events = events;
@@ -193,7 +194,9 @@ device_set_kept(struct device *device, struct device_kept *kept)
 	if (kept == NULL)
 		return;
 	device->kept = kept;
-	device->nopen = device_kept_nopen(kept, &device->own_nopen);
+	/* Whoever asks for their number meanwhile finds none here or there. */
+	atomic_store(
+	    &device->nopen, device_kept_nopen(kept, &device->own_nopen));
 	(void)device_kept_get_attr(kept, &device->attr);
 }
 
@@ -564,7 +567,7 @@ device_open_handle(struct device *device, bool for_writing)
 	else if (for_writing && device->state == DEVICE_READONLY)
 		r = -EROFS;
 	else
-		atomic_fetch_add(device->nopen, 1);
+		atomic_fetch_add(atomic_load(&device->nopen), 1);
 	mutex_unlock(&device->lock);
 	return r;
 }
@@ -572,11 +575,12 @@ device_open_handle(struct device *device, bool for_writing)
 void
 device_close_handle(struct device *device)
 {
-	uint64_t nopen = atomic_load(device->nopen);
+	_Atomic uint64_t *count = atomic_load(&device->nopen);
+	uint64_t nopen = atomic_load(count);
 
 	/* A crash may have counted a request twice, so not below none. */
 	while (nopen > 0 &&
-	    !atomic_compare_exchange_weak(device->nopen, &nopen, nopen - 1))
+	    !atomic_compare_exchange_weak(count, &nopen, nopen - 1))
 		;
 }
 
@@ -586,6 +590,12 @@ device_attr_get(struct device *device, struct device_attr *ret_attr)
 	mutex_lock(&device->attr_lock);
 	*ret_attr = device->attr;
 	mutex_unlock(&device->attr_lock);
+}
+
+uint64_t
+device_count_handles(const struct device *device)
+{
+	return atomic_load(atomic_load(&device->nopen));
 }
 
 void

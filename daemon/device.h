@@ -136,11 +136,12 @@ struct device {
 	struct job *detach_job;        /* [I] begun by the winner */
 	_Atomic unsigned nref;         /* [a] */
 	struct pins pins;              /* [a] who uses btt, not requests */
-	_Atomic uint64_t *nopen;       /* [a] handles that the kernel has */
-	_Atomic uint64_t own_nopen;    /* [a] where nothing is kept */
-	struct device_kept *kept;      /* [P] what outlives a crash, or NULL */
-	struct media *media;           /* [P] btt's once that is open */
-	struct btt *btt;               /* [P] */
+	/* [a] handles that the kernel has; where they are, a probe decides */
+	_Atomic uint64_t *_Atomic nopen;
+	_Atomic uint64_t own_nopen; /* [a] where nothing is kept */
+	struct device_kept *kept;   /* [P] what outlives a crash, or NULL */
+	struct media *media;        /* [P] btt's once that is open */
+	struct btt *btt;            /* [P] */
 	_Atomic(struct btt *) btt_for_bad; /* [a] btt, for device_bad.c */
 	struct btt_geometry_info geometry; /* [P] */
 	struct io_stats *io_stats;         /* [P] until the memory goes */
@@ -263,6 +264,8 @@ bool device_needs_flush(const struct device *device);
  */
 int device_open_handle(struct device *device, bool for_writing) BTT_MUST_CHECK;
 void device_close_handle(struct device *device);
+/* How many are open; at any time. */
+uint64_t device_count_handles(const struct device *device);
 
 void device_attr_get(struct device *device, struct device_attr *ret_attr);
 

@@ -53,7 +53,7 @@ kill_locked(struct device *device, const struct manager_detach_options *options,
 	uint64_t nopen;
 	int r;
 
-	nopen = atomic_load(device->nopen);
+	nopen = device_count_handles(device);
 	if (!device->dead && nopen > 0 && !options->force)
 		return btt_error_set(error, -EBUSY,
 		    "it is in use: %llu open handle%s",
