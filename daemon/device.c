@@ -300,6 +300,13 @@ device_set_job_locked(struct device *device, uint64_t job)
 }
 
 void
+device_begin_locked(struct device *device)
+{
+	device_set_job_locked(device, job_begin(device->attach_job));
+	device_move_locked(device, DEVICE_PROBING, 0, NULL, NULL);
+}
+
+void
 device_set_nodeid_locked(struct device *device, uint64_t nodeid)
 {
 	mutex_lock(&device->status_lock);

@@ -191,6 +191,8 @@ void device_set_kept(struct device *device, struct device_kept *kept);
  * Set dead (CP-1).  True for the one caller who did; the others have lost.
  */
 bool device_kill_locked(struct device *device) REQUIRES(device->lock);
+/* It is wanted: begin the attach job, and publish that it is probed. */
+void device_begin_locked(struct device *device) REQUIRES(device->lock);
 /*
  * The one way from state to state: one generation, one event.  error, stage
  * and reason say why, or are 0 and NULL.

@@ -363,26 +363,6 @@ retire(struct manager *manager, struct device *device)
 	return retired;
 }
 
-/*
- * Reserve the name and begin the job, as one: who finds the device finds its
- * job too.  -EEXIST with a reference to the owner.
- */
-static int
-insert(
-    struct manager *manager, struct device *device, struct device **ret_owner)
-{
-	int r;
-
-	mutex_lock(&device->lock);
-	r = registry_insert(manager->registry, device, ret_owner);
-	if (r == 0) {
-		device_set_job_locked(device, job_begin(device->attach_job));
-		device_move_locked(device, DEVICE_PROBING, 0, NULL, NULL);
-	}
-	mutex_unlock(&device->lock);
-	return r;
-}
-
 static int
 insert_or_say_why(struct manager *manager, struct device *device,
     struct manager_owner *ret_owner, struct btt_error *error)
@@ -391,7 +371,8 @@ insert_or_say_why(struct manager *manager, struct device *device,
 	bool makes_room;
 	int r;
 
-	while ((r = insert(manager, device, &owner)) == -EEXIST) {
+	while ((r = registry_insert(manager->registry, device, &owner)) ==
+	    -EEXIST) {
 		makes_room = is_gone(owner) || retire(manager, owner);
 		if (!makes_room)
 			manager_fill_owner(owner, ret_owner);

@@ -77,6 +77,7 @@ registry_insert(
 	int r;
 
 	r = 0;
+	mutex_lock(&device->lock);
 	mutex_lock(&registry->lock);
 	if ((owner = find_locked(registry, device->name)) != NULL) {
 		*ret_owner = device_ref(owner);
@@ -84,6 +85,7 @@ registry_insert(
 	} else if (registry->ndevice == REGISTRY_DEVICE_MAX) {
 		r = -ENOSPC;
 	} else {
+		device_begin_locked(device);
 		registry->ndevice++;
 		device_ref(device);
 		TAILQ_INSERT_TAIL(&registry->list, device, in_list);
@@ -91,6 +93,7 @@ registry_insert(
 		    bucket_of(registry, device->name), device, in_bucket);
 	}
 	mutex_unlock(&registry->lock);
+	mutex_unlock(&device->lock);
 	return r;
 }
 

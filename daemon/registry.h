@@ -27,7 +27,9 @@ int registry_new(struct registry **ret_registry) BTT_MUST_CHECK;
 void registry_free(struct registry *registry);
 
 /*
- * Reserve the device's name.  The registry has a reference of its own then.
+ * Reserve the device's name and begin its attach, as one: whoever finds the
+ * device finds it probing, and its job.  The registry has a reference of its
+ * own then.
  * Errors: -EEXIST, and *ret_owner is a reference to who has the name; -ENOSPC.
  */
 int registry_insert(struct registry *registry, struct device *device,
