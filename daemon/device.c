@@ -36,6 +36,12 @@ static const struct lock_class attr_class = {
 	.flags = LOCK_LEAF,
 };
 
+/* What is waited for by who closes a device: those who look at it. */
+static const struct lock_class pins_class = {
+	.name = "device-idle",
+	.flags = LOCK_IDLE,
+};
+
 void
 device_options_init(struct device_options *ret_options)
 {
@@ -292,18 +298,18 @@ device_move_locked(struct device *device, enum device_state state, int error,
 }
 
 void
+device_begin_locked(struct device *device)
+{
+	device_set_job_locked(device, job_begin(device->attach_job));
+	device_move_locked(device, DEVICE_PROBING, 0, NULL, NULL);
+}
+
+void
 device_set_job_locked(struct device *device, uint64_t job)
 {
 	mutex_lock(&device->status_lock);
 	device->status.job = job;
 	mutex_unlock(&device->status_lock);
-}
-
-void
-device_begin_locked(struct device *device)
-{
-	device_set_job_locked(device, job_begin(device->attach_job));
-	device_move_locked(device, DEVICE_PROBING, 0, NULL, NULL);
 }
 
 void
@@ -591,18 +597,18 @@ device_close_handle(struct device *device)
 		;
 }
 
+uint64_t
+device_count_handles(const struct device *device)
+{
+	return atomic_load(atomic_load(&device->nopen));
+}
+
 void
 device_attr_get(struct device *device, struct device_attr *ret_attr)
 {
 	mutex_lock(&device->attr_lock);
 	*ret_attr = device->attr;
 	mutex_unlock(&device->attr_lock);
-}
-
-uint64_t
-device_count_handles(const struct device *device)
-{
-	return atomic_load(atomic_load(&device->nopen));
 }
 
 void

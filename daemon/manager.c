@@ -15,6 +15,16 @@
 #define STOP_POLL_MS 100u
 #define STOP_SAY_MS 5000u
 
+/* What is waited for at the end: who attaches, who tells the kernel. */
+static const struct lock_class open_class = {
+	.name = "attach-idle",
+	.flags = LOCK_IDLE,
+};
+static const struct lock_class kernel_class = {
+	.name = "kernel-idle",
+	.flags = LOCK_IDLE,
+};
+
 int
 manager_new(
     unsigned nworker, const struct log *log, struct manager **ret_manager)
@@ -25,6 +35,8 @@ manager_new(
 	if ((manager = calloc(1, sizeof(*manager))) == NULL)
 		return -ENOMEM;
 	manager->log = log;
+	pins_init(&manager->open, &open_class);
+	pins_init(&manager->kernel_pins, &kernel_class);
 	if ((r = btt_worker_pool_new(nworker + 1, &manager->pool)) < 0 ||
 	    (r = event_ring_new(&manager->events)) < 0 ||
 	    (r = job_table_new(manager->events, &manager->jobs)) < 0 ||
