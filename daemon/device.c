@@ -373,6 +373,20 @@ device_find(const struct device *device, int *ret_fd,
 	return 0;
 }
 
+/* What device_find found.  What we were given may be more than we could open. */
+static int
+open_medium(const struct device *device, int fd,
+    const struct media_options *options, struct media **ret_media,
+    struct btt_error *error)
+{
+	if (device->options.fd < 0)
+		return media_open_at(
+		    fd, device->path, options, ret_media, error);
+	if ((fd = duplicate(fd)) < 0)
+		return fd;
+	return media_open_fd(fd, device->path, options, ret_media, error);
+}
+
 int
 device_open(struct device *device, int fd, struct btt_error *error)
 {
@@ -383,13 +397,7 @@ device_open(struct device *device, int fd, struct btt_error *error)
 	};
 	int r;
 
-	/* What we were given may be more than we could open. */
-	if (device->options.fd < 0)
-		r = media_open_at(
-		    fd, device->path, &options, &device->media, error);
-	else if ((r = duplicate(fd)) >= 0)
-		r = media_open_fd(
-		    r, device->path, &options, &device->media, error);
+	r = open_medium(device, fd, &options, &device->media, error);
 	if (r < 0)
 		return r;
 	/*
@@ -475,6 +483,13 @@ device_start(struct device *device, struct btt_worker_pool *pool,
 	return 0;
 }
 
+static void
+forget_fd(struct device *device)
+{
+	device_options_close(&device->options);
+	device->options.fd = -1;
+}
+
 int
 device_close(struct device *device)
 {
@@ -490,8 +505,8 @@ device_close(struct device *device)
 		media_close(device->media);
 	device->btt = NULL;
 	device->media = NULL;
-	device_options_close(&device->options);
-	device->options.fd = -1;
+	if (!device->wipe)
+		forget_fd(device);
 	/*
 	 * What could not be opened again may be had by a later server.  The
 	 * memory is ours until the last reference goes: handles are counted
@@ -522,7 +537,7 @@ open_again(
 		r = btt_error_set(error, -ESTALE, "%s is something else by now",
 		    device->path);
 	else
-		r = media_open_at(fd, device->path, &options, ret_media, error);
+		r = open_medium(device, fd, &options, ret_media, error);
 	(void)close(fd); /* a name, no more */
 	return r;
 }
@@ -533,10 +548,12 @@ device_wipe(struct device *device, struct btt_error *error)
 	struct media *media;
 	int r;
 
-	if ((r = open_again(device, &media, error)) < 0)
-		return r;
-	r = btt_destroy(media, device->namespace, device->geometry.uuid, error);
-	media_close(media);
+	if ((r = open_again(device, &media, error)) == 0) {
+		r = btt_destroy(
+		    media, device->namespace, device->geometry.uuid, error);
+		media_close(media);
+	}
+	forget_fd(device);
 	return r;
 }
 

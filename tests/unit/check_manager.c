@@ -4,6 +4,7 @@
  * trace.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "../support/check_locks.h"
 #include "../support/check_main.h"
@@ -407,6 +408,29 @@ START_TEST(destroy__takes_no_other_file)
 }
 END_TEST
 
+/* What the daemon was given it can open again, whatever its path has become. */
+START_TEST(destroy__takes_the_descriptor_it_was_given)
+{
+	char path[RIG_PATH_BYTES], moved[RIG_PATH_BYTES];
+	struct device_options options;
+	unsigned before;
+
+	rig_image(&rig, "vol");
+	rig_image(&rig, "other");
+	rig_options(&rig, "vol", path, &options);
+	rig_path(&rig, "moved", moved);
+	before = rig_nfd();
+	options.fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(options.fd, 0);
+	ck_assert_int_eq(rig_attach_with(&rig, &options).error, 0);
+	ck_assert_int_eq(rename(path, moved), 0);
+	ck_assert_int_eq(destroy_device("vol", false).error, 0);
+	ck_assert_uint_eq(rig_nfd(), before);
+	rig_options(&rig, "moved", path, &options);
+	ck_assert_int_eq(rig_attach_with(&rig, &options).error, -EMEDIUMTYPE);
+}
+END_TEST
+
 /* Who detaches does not destroy, whoever else would like to. */
 START_TEST(destroy__loses_to_a_detach)
 {
@@ -517,8 +541,10 @@ main(void)
 		detach__waits_for_who_is_inside, detach__leaves_no_reference,
 		destroy__leaves_no_btt,
 		destroy__is_refused_where_it_would_surprise,
-		destroy__takes_no_other_file, destroy__loses_to_a_detach,
-		stop__refuses_what_comes_after, NULL };
+		destroy__takes_no_other_file,
+		destroy__takes_the_descriptor_it_was_given,
+		destroy__loses_to_a_detach, stop__refuses_what_comes_after,
+		NULL };
 	Suite *suite;
 
 	suite = suite_create("manager");
