@@ -8,6 +8,8 @@ bttfs_unit_test(io_stats LIBS bttfs_devices)
 target_link_options(check_io_stats PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 bttfs_unit_test(manager LIBS bttfs_devices)
+# T-B6.
+bttfs_unit_test(detach_writers LIBS bttfs_devices LABEL stress)
 bttfs_unit_test(manager_many LIBS bttfs_devices)
 bttfs_unit_test(manager_locks LIBS bttfs_devices)
 target_include_directories(check_manager_locks PRIVATE

@@ -9,11 +9,13 @@ time_limit=200
 . "$(dirname "$0")/functions.sh"
 . "$(dirname "$0")/control.sh"
 requires root fuse programs support/volatile_disk python3
+make_shm
 
 disk=$work/slow
 mkdir "$disk"
+# In memory: how long a disk takes is not what is asked here.
 for i in 0 1; do
-	mkdev "$work/disk$i" 20M 4096
+	mkdev "$shm/disk$i" 20M 4096 --sparse
 done
 mkdev "$work/base" 20M 4096
 
@@ -26,20 +28,27 @@ wait_for 30 is_mounted "$disk" || die "the store is not mounted"
 # Nobody may hang on it for good, however this ends.
 defer kill -CONT "$slow"
 
-# The longest of several, in ms: the answers of others, and their data.
+# The answers of others, and their data: each within 100 ms.  Whoever was late
+# may try twice more, since the machine may have been busy; a daemon that waits
+# for the store is late each time.
 quick='
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import control
 link = control.Control(sys.argv[2])
 mount, image = sys.argv[3], sys.argv[4]
+LIMIT_MS = 100
 longest = {}
-def timed(what, call):
-    begin = time.monotonic()
-    result = call()
-    took = (time.monotonic() - begin) * 1000
+def timed(what, call, undo=None):
+    for attempt in range(3):
+        begin = time.monotonic()
+        call()
+        took = (time.monotonic() - begin) * 1000
+        if took < LIMIT_MS or attempt == 2:
+            break
+        if undo:
+            undo()
     longest[what] = max(longest.get(what, 0), took)
-    return result
 def data():
     fd = os.open(mount + "/disk0", os.O_RDWR)
     os.pwrite(fd, b"x" * 4096, 0)
@@ -57,16 +66,18 @@ for i in range(20):
     timed("monitor", watch)
     timed("ls", lambda: os.listdir(mount))
     timed("data", data)
-    timed("attach", lambda: link.call("attach", path=image))
-    timed("detach", lambda: link.call("detach", name="disk1"))
+    attach = lambda: link.call("attach", path=image, options="sparse")
+    detach = lambda: link.call("detach", name="disk1")
+    timed("attach", attach, detach)
+    timed("detach", detach, attach)
 print({what: round(took, 1) for what, took in longest.items()})
-late = [what for what, took in longest.items() if took > 1000]
+late = [what for what, took in longest.items() if took >= LIMIT_MS]
 sys.exit("late: %s" % late if late else 0)
 '
 others_are_served() {
 	note "while $1, the longest answers in ms:"
 	check "others are not served while $1" timeout 60 python3 -c "$quick" \
-	    "$support" "$control" "$control_mnt" "$work/disk1" >"$work/quick"
+	    "$support" "$control" "$control_mnt" "$shm/disk1" >"$work/quick"
 	note "$(cat "$work/quick")"
 }
 
@@ -74,7 +85,7 @@ is_stage() {
 	ctl jobs | grep -q "attach .* slow: $1"
 }
 
-serve_control "$work/disk0"
+serve_control "$shm/disk0" sparse
 
 # While it is attached, from the first look at its path on.
 kill -STOP "$slow"
@@ -90,7 +101,7 @@ wait_for 30 is_stage find || die "it is not stuck in the first step"
 others_are_served "a store hangs when it is attached"
 same "its state" probing "$(state_of slow)"
 same "its name is taken" 239 \
-    "$(status_of ctl attach -n slow "$work/disk1")"
+    "$(status_of ctl attach -n slow "$shm/disk1")"
 kill -CONT "$slow"
 same "settle" 0 "$(status_of ctl settle -t 30)"
 same "its state when it answers" live "$(state_of slow)"

@@ -307,7 +307,6 @@ START_TEST(detach__waits_for_who_is_inside)
 }
 END_TEST
 
-/* The memory goes with the last reference, and ours is the last one. */
 /* Wait for the end of a destruction that must begin. */
 static struct job_info
 destroy_device(const char *name, bool force)
@@ -455,6 +454,7 @@ START_TEST(destroy__loses_to_a_detach)
 }
 END_TEST
 
+/* The memory goes with the last reference, and ours is the last one. */
 START_TEST(detach__leaves_no_reference)
 {
 	struct device_options options;
