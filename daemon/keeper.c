@@ -141,8 +141,8 @@ announce(struct keeper *keeper, const struct link_message *message)
 		    (unsigned long long)(keeper_now_ms() - keeper->started_ms));
 	else if (!keeper->can_resend)
 		log_say(&keeper->log, LOG_NOTICE,
-		    "%s: this kernel cannot give requests out again: a crash "
-		    "of the server will end the mount",
+		    "%s: the kernel could not give requests out again: a "
+		    "crash of the server will end the mount",
 		    mount_path(keeper->mount));
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", message->text);
 	if (keeper->served)

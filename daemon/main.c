@@ -38,14 +38,10 @@
 #include "size.h"
 #include "stall.h"
 #include "system_error.h"
+#include "workers.h"
 
 /* For workers to finish what they do. */
 #define LEAVE_MS 1000
-
-/* Requests on page granularity sleep in syncs, on others they compute. */
-#define NWORKER_PAGE 32
-#define NWORKER_MIN 2
-#define NWORKER_MAX 8
 
 struct daemon {
 	const struct options *options;
@@ -94,46 +90,6 @@ log_guards(const struct daemon *daemon)
 	    &daemon->log, "out-of-memory score lowered", guards->oom_score);
 }
 
-/* Does a write of this device sleep for a disk? */
-static bool
-is_page_granular(const struct device_options *options)
-{
-	if (options->force != MEDIA_FORCE_NONE)
-		return options->force == MEDIA_FORCE_PAGE;
-	return !media_is_dax(options->path);
-}
-
-/* Of those that come later nothing is known. */
-static bool
-has_page_granular(const struct options *options)
-{
-	const struct config *config = &options->config;
-	size_t i;
-
-	if (!options->has_config)
-		return is_page_granular(&options->device);
-	for (i = 0; i < config->ndevice; i++) {
-		if (is_page_granular(&config->devices[i]))
-			return true;
-	}
-	return config->ndevice == 0;
-}
-
-static unsigned
-choose_nworker(const struct options *options)
-{
-	long ncpu;
-
-	if (options->nworker != 0)
-		return options->nworker;
-	if (has_page_granular(options))
-		return NWORKER_PAGE;
-	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
-	if (ncpu < NWORKER_MIN)
-		return NWORKER_MIN;
-	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
-}
-
 static int
 open_devices(struct daemon *daemon)
 {
@@ -145,7 +101,7 @@ open_devices(struct daemon *daemon)
 	};
 	int r;
 
-	daemon->nworker = choose_nworker(daemon->options);
+	daemon->nworker = workers_choose(daemon->options);
 	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
 	if (r < 0)
 		return fail(daemon, "starting", r, NULL);
@@ -197,7 +153,8 @@ open_session(struct daemon *daemon, struct btt_error *error)
 	} else if ((r = keeper_client_mount(daemon->keeper, &fd, error)) < 0)
 		return r;
 	r = session_open(fd, agreed_fd, &context, daemon->manager->pool,
-	    daemon->nworker, &daemon->session, error);
+	    daemon->nworker, workers_want_rings(daemon->options),
+	    &daemon->session, error);
 	if (r < 0 || daemon->follows)
 		return r;
 	return keeper_client_keep(
@@ -233,12 +190,37 @@ listen_for_control(struct daemon *daemon)
 	return r < 0 ? fail(daemon, options.path, r, &error) : 0;
 }
 
+/* What was asked for and cannot be had is worth a warning. */
+static void
+log_transport(const struct daemon *daemon, const struct session_info *info)
+{
+	const char *path = daemon->options->mountpoint;
+	int level = daemon->options->transport == OPTIONS_TRANSPORT_RING
+	    ? LOG_WARNING
+	    : LOG_INFO;
+
+	if (info->ring)
+		log_say(&daemon->log, LOG_INFO, "%s: requests come by io_uring",
+		    path);
+	else if (info->ring_error < 0)
+		log_say(&daemon->log, level,
+		    "%s: requests come by /dev/fuse, not by io_uring: %s", path,
+		    strerrordesc_np(-info->ring_error));
+	else
+		log_say(&daemon->log, level,
+		    "%s: requests come by /dev/fuse: the kernel does not offer "
+		    "io_uring (enable_uring of fuse)",
+		    path);
+}
+
 static void
 log_session(const struct daemon *daemon)
 {
 	struct session_info info;
 
 	session_get_info(daemon->session, &info);
+	if (workers_want_rings(daemon->options))
+		log_transport(daemon, &info);
 	log_say(&daemon->log, LOG_DEBUG,
 	    "FUSE 7.%u, requests up to %u bytes, %u workers, shared mmap: %s, "
 	    "resend after a crash: %s, buffers locked: %s",
@@ -344,6 +326,24 @@ enum what_next {
 	YIELD, /* a successor is to go on */
 };
 
+/*
+ * What the kernel has put into a ring by the time we leave, no successor would
+ * ever see.
+ */
+static bool
+can_yield(const struct daemon *daemon)
+{
+	struct session_info info;
+
+	session_get_info(daemon->session, &info);
+	if (info.ring)
+		log_say(&daemon->log, LOG_ERR,
+		    "%s: cannot make room for another server: requests come "
+		    "by io_uring",
+		    daemon->options->mountpoint);
+	return !info.ring;
+}
+
 /* What the keeper says. */
 static enum what_next
 hear_keeper(struct daemon *daemon)
@@ -361,7 +361,7 @@ hear_keeper(struct daemon *daemon)
 			    daemon->keeper, LINK_STATUS, daemon->told);
 		return GO_ON;
 	case LINK_RESTART:
-		return YIELD;
+		return can_yield(daemon) ? YIELD : GO_ON;
 	case LINK_LEAVE:
 		return END;
 	case LINK_HURRY:

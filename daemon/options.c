@@ -112,6 +112,23 @@ set_crashes(void *target, const char *value, struct btt_error *error)
 	return 0;
 }
 
+static int
+set_transport(void *target, const char *value, struct btt_error *error)
+{
+	struct options *options = target;
+
+	if (strcmp(value, "auto") == 0)
+		options->transport = OPTIONS_TRANSPORT_AUTO;
+	else if (strcmp(value, "dev") == 0)
+		options->transport = OPTIONS_TRANSPORT_DEV;
+	else if (strcmp(value, "io_uring") == 0)
+		options->transport = OPTIONS_TRANSPORT_RING;
+	else
+		return btt_error_set(error, -EINVAL,
+		    "transport=%s: must be auto, dev or io_uring", value);
+	return 0;
+}
+
 #define NO_SOCKET "none"
 
 static int
@@ -172,6 +189,10 @@ static const struct word words[] = {
 	    "replace a server that has left a request unanswered for\n"
 	    "so long, and if that does not help fail what is in use;\n"
 	    "0: never (default: 120)" },
+	{ "transport", "auto|dev|io_uring", set_transport,
+	    "how requests come from the kernel: by /dev/fuse, or\n"
+	    "faster by io_uring, but then a crash of the server\n"
+	    "ends the mount (default: auto, io_uring if crashes=0)" },
 	{ "fsname", "NAME", set_fsname,
 	    "the source that mount(8) shows (default: BACKING)" },
 	{ "socket", "PATH", set_socket,

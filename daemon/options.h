@@ -37,13 +37,21 @@ enum options_action {
 #define OPTIONS_NCRASH 10u
 #define OPTIONS_NCRASH_MAX 100000u
 
+/* How requests come from the kernel. */
+enum options_transport {
+	OPTIONS_TRANSPORT_AUTO, /* by io_uring where nothing is lost by it */
+	OPTIONS_TRANSPORT_DEV,
+	OPTIONS_TRANSPORT_RING,
+};
+
 struct options {
 	enum options_action action;
 	bool foreground;
 	bool debug;
 	bool allow_other;
 	bool sync;
-	unsigned nworker;      /* 0: chosen by session */
+	unsigned nworker; /* 0: chosen by session */
+	enum options_transport transport;
 	unsigned hang_seconds; /* of a server, before it is killed; 0: no */
 	unsigned ncrash;       /* of servers in a minute, to live with */
 	int ask_socket, notice_socket; /* of a server, to its keeper; else -1 */

@@ -25,12 +25,26 @@
 #define WAKE_INTERVAL_MS 10
 
 /* Only the worker writes it: no read-modify-write is needed. */
-static void
-take_turn(struct worker *worker)
+void
+worker_take_turn(struct worker *worker)
 {
 	atomic_store_explicit(&worker->turn,
 	    atomic_load_explicit(&worker->turn, memory_order_relaxed) + 1,
 	    memory_order_relaxed);
+}
+
+/* Returns as worker_receive. */
+static ssize_t
+serve_one(struct worker *worker)
+{
+	ssize_t n;
+
+	if ((n = worker_receive(worker)) <= 0)
+		return n;
+	worker_take_turn(worker);
+	worker_serve(worker, (size_t)n);
+	worker_take_turn(worker);
+	return n;
 }
 
 static void *
@@ -47,14 +61,13 @@ worker_main(void *arg)
 	snprintf(name, sizeof(name), "bttfs/%u", worker->index);
 	(void)pthread_setname_np(pthread_self(), name); /* a nicety */
 
+	if (worker->ring != NULL)
+		ring_stay(worker->ring);
 	n = 0;
 	while (n >= 0 && !atomic_load(&session->stopping)) {
 		sync_assert_at_rest(SYNC_HERE);
-		if ((n = worker_receive(worker)) <= 0)
-			continue;
-		take_turn(worker);
-		worker_serve(worker, (size_t)n);
-		take_turn(worker);
+		n = worker->ring != NULL ? worker_ring_turn(worker)
+					 : serve_one(worker);
 	}
 	if (n < 0 && n != -ENODEV) {
 		none = 0;
@@ -146,7 +159,7 @@ agree(struct session *session, int agreed_fd, struct btt_error *error)
 
 int
 session_open(int fd, int agreed_fd, const struct fs_context *context,
-    struct btt_worker_pool *pool, unsigned nworker,
+    struct btt_worker_pool *pool, unsigned nworker, bool wants_rings,
     struct session **ret_session, struct btt_error *error)
 {
 	struct session *session;
@@ -163,6 +176,7 @@ session_open(int fd, int agreed_fd, const struct fs_context *context,
 	session->pool = pool;
 	session->fd = fd;
 	session->nworker = nworker;
+	session->wants_rings = wants_rings;
 	session->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	session->info.buffers_locked = true;
 	session->agreed_fd = -1;
@@ -352,6 +366,7 @@ session_close(struct session *session)
 	if (session == NULL)
 		return;
 	assert(session->nstarted == 0);
+	session_free_rings(session);
 	if (session->fuse != NULL)
 		fuse_session_destroy(session->fuse); /* closes fd */
 	else

@@ -7,7 +7,7 @@
  * of worker threads.  It neither mounts nor unmounts.
  *
  * Whoever reads a request answers it (fuse.md 8.3): a worker reads into its own
- * buffer, does the work and writes the answer.  Nothing is allocated on that
+ * buffer, or finds it in its ring, does the work and writes the answer.  Nothing is allocated on that
  * path, nothing handed over.  READ, WRITE, FSYNC, FALLOCATE and LSEEK are
  * taken from the buffer as they are; all else is libfuse's.
  *
@@ -30,19 +30,23 @@ struct session_info {
 	bool mmap;   /* MAP_SHARED works (Linux 6.6) */
 	bool resend; /* requests can be had again after a crash (Linux 6.9) */
 	bool buffers_locked; /* all workers' buffers stay in memory */
+	bool ring;           /* requests come by io_uring */
+	int ring_error;      /* why they do not although they could: an errno */
 };
 
 /*
  * Take over a descriptor on which the kernel's INIT waits, and answer it; or
  * one on which a predecessor did so, whose memory of that is agreed_fd then,
  * else -1.  fd is the session's from now on, also when an error is returned.
- * Worker i of the session uses worker i of the pool, which has nworker.
+ * Worker i of the session uses worker i of the pool, which has nworker.  With
+ * wants_rings, and if the kernel offers it, requests come over io_uring
+ * (ring.h): that takes a worker for each CPU, and one more.
  *
  * Errors: -EPROTO if the kernel's protocol is too old or it sent something
  * else; -ENODEV if the mount is gone already; -ENOMEM.
  */
 int session_open(int fd, int agreed_fd, const struct fs_context *context,
-    struct btt_worker_pool *pool, unsigned nworker,
+    struct btt_worker_pool *pool, unsigned nworker, bool wants_rings,
     struct session **ret_session, struct btt_error *error) BTT_MUST_CHECK;
 
 /*

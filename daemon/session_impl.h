@@ -4,8 +4,9 @@
 
 /*
  * session_impl -- what the files of the session share: session.c (life and
- * workers), session_init.c (libfuse, and what is agreed with the kernel) and
- * session_request.c (requests and answers).
+ * workers), session_init.c (libfuse, and what is agreed with the kernel),
+ * session_request.c (requests and answers), session_dev.c and session_ring.c
+ * (the ways they travel).
  */
 #include <sys/uio.h>
 
@@ -15,6 +16,7 @@
 
 #include "fs_io.h"
 #include "io_stats.h"
+#include "ring.h"
 #include "session.h"
 #include "session_kept.h"
 
@@ -38,6 +40,8 @@ struct worker {
 	unsigned index;                 /* [I] */
 	pthread_t thread;               /* [I] once started */
 	uint8_t *buffer;                /* [I] of buffer_bytes */
+	struct ring *ring;              /* [I] NULL: by /dev/fuse */
+	struct ring_entry *entry;       /* [W] of the request, with a ring */
 	struct fuse_in_header *request; /* [W] in the buffer, see below */
 	uint8_t *payload;               /* [W] page-aligned; of a WRITE */
 	struct iovec *iov;              /* [W] BTT_READ_IOV and a header */
@@ -64,6 +68,7 @@ struct session {
 	size_t page_bytes;            /* [I] */
 	struct session_info info;     /* [I] */
 	bool is_resumed;              /* [I] a mount that another one served */
+	bool wants_rings;             /* [I] see session_open */
 	uint64_t init_flags;          /* [N] that the kernel offers */
 	int init_error;               /* [N] of the answer to INIT */
 	unsigned nworker;             /* [I] */
@@ -74,6 +79,9 @@ struct session {
 	struct worker workers[];      /* each its thread's */
 };
 
+/* Whose turn count says whether it is at work; the worker's thread. */
+void worker_take_turn(struct worker *worker);
+
 /* Read one request into the worker's buffer.  Returns its length; 0 if there is
  * none but may be later; -ENODEV when the file system is gone; else as read(2). */
 ssize_t worker_receive(struct worker *worker);
@@ -81,8 +89,37 @@ ssize_t worker_receive(struct worker *worker);
 /* Answer the request of that length that is in the worker's buffer. */
 void worker_serve(struct worker *worker, size_t bytes);
 
-/* The same for one that libfuse knows best. */
-void worker_serve_by_libfuse(struct worker *worker, size_t bytes);
+/* The same for one that libfuse knows best; and if it came by a ring. */
+void worker_hand_to_libfuse(struct worker *worker, size_t bytes);
+void worker_serve_ring_by_libfuse(struct worker *worker, size_t bytes);
+
+/*
+ * Send iov[1 .. niov) after a header, which iov[0] is used for.
+ *
+ * Returns: 0; -ENOENT where nobody waits for the answer any more: the request
+ * was aborted, or has been answered with EIO because the kernel could not read
+ * the vector; -ENODEV where the file system is gone; else as writev(2), and
+ * then the request may still be waiting.
+ */
+int worker_reply_by_device(
+    struct worker *worker, int error, size_t bytes, int niov);
+/* The same with a ring, and without the place for a header. */
+void worker_reply_by_ring(
+    struct worker *worker, int error, const struct iovec *iov, int niov);
+
+/* Wait for requests in the worker's ring and answer them.  Returns as
+ * worker_receive, but 0 when all is well. */
+int worker_ring_turn(struct worker *worker) BTT_MUST_CHECK;
+
+/*
+ * Give the first workers a ring each; -EINVAL if there are too few workers,
+ * else as ring_new.  Before the kernel's INIT is answered.
+ */
+int session_make_rings(struct session *session) BTT_MUST_CHECK;
+void session_free_rings(struct session *session);
+
+/* Was this answer of libfuse's to what a ring brought?  Then it is there. */
+bool session_ring_take_answer(const struct iovec *iov, int niov);
 
 /* Make session->fuse. */
 int session_new_fuse(struct session *session, struct btt_error *error)

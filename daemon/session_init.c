@@ -51,13 +51,18 @@ amend_init(struct session *session, struct fuse_init_out *out)
 	uint64_t flags;
 
 	flags = session->init_flags & wanted;
+	if (session->workers[0].ring != NULL)
+		flags |= FUSE_OVER_IO_URING;
 	if (flags != 0) {
 		out->flags |= FUSE_INIT_EXT;
 		out->flags2 |= (uint32_t)(flags >> 32);
 	}
 	session->info.max_write = out->max_write;
 	session->info.mmap = (flags & FUSE_DIRECT_IO_ALLOW_MMAP) != 0;
-	session->info.resend = (flags & FUSE_HAS_RESEND) != 0;
+	session->info.ring = (flags & FUSE_OVER_IO_URING) != 0;
+	/* Not what is in a ring's entries. */
+	session->info.resend =
+	    (flags & FUSE_HAS_RESEND) != 0 && !session->info.ring;
 }
 
 /* The way of libfuse's answers.  The first one is to INIT. */
@@ -76,6 +81,9 @@ on_libfuse_writev(int fd, struct iovec *iov, int niov, void *userdata)
 		/* It has heard this from a predecessor. */
 		if (session->is_resumed)
 			return header->len;
+	} else if (session_ring_take_answer(iov, niov)) {
+		header = iov[0].iov_base;
+		return header->len;
 	}
 	return writev(fd, iov, niov);
 }
@@ -138,11 +146,18 @@ process_init(struct session *session, size_t n, struct btt_error *error)
 	if ((in->flags & FUSE_INIT_EXT) != 0)
 		session->init_flags |= (uint64_t)in->flags2 << 32;
 	session->init_error = -EINPROGRESS;
+	/*
+	 * A mount that was served over /dev/fuse goes on so.  Where there can
+	 * be no rings, there is that.
+	 */
+	if (session->wants_rings && !session->is_resumed &&
+	    (session->init_flags & FUSE_OVER_IO_URING) != 0)
+		session->info.ring_error = session_make_rings(session);
 	if (!session->is_resumed &&
 	    session_kept_set(session->agreed, worker->request, n) < 0)
 		return btt_error_set(
 		    error, -EPROTO, "the kernel's first request is too long");
-	worker_serve_by_libfuse(worker, n);
+	worker_hand_to_libfuse(worker, n);
 	if (session->init_error != 0)
 		return btt_error_set(error, -EPROTO,
 		    "the kernel's FUSE protocol %u.%u does not suit libfuse",

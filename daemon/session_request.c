@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * session_request -- requests and their answers over /dev/fuse, one read(2)
- * and one writev(2) each.
+ * session_request -- requests and their answers, whichever way they travel.
  */
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <unistd.h>
 
 #include <fuse_lowlevel.h>
 
 #include "session_impl.h"
-
-ssize_t
-worker_receive(struct worker *worker)
-{
-	ssize_t n;
-
-	n = read(worker->session->fd, worker->request, REQUEST_BYTES);
-	if (n >= 0)
-		return n;
-	/* ENOENT: the asker was killed before the request was read. */
-	if (errno == ENOENT || errno == EINTR || errno == EAGAIN)
-		return 0;
-	return -errno;
-}
 
 /* The kernel would leave a request unanswered rather than believe this. */
 static int
@@ -34,38 +18,27 @@ sane_error(int r)
 }
 
 /*
- * Send iov[1 .. niov) after a header, which iov[0] is used for.
- *
- * Returns: 0; -ENOENT where nobody waits for the answer any more: the request
- * was aborted, or has been answered with EIO because the kernel could not read
- * the vector; -ENODEV where the file system is gone; else as writev(2), and
- * then the request may still be waiting.
+ * Send iov[1 .. niov) after a header, which iov[0] is used for.  Returns as
+ * worker_reply_by_device; 0 with a ring.
  */
 static int
-reply(struct worker *worker, int error, size_t bytes, int niov)
+worker_reply(struct worker *worker, int error, size_t bytes, int niov)
 {
-	struct fuse_out_header header = {
-		.len = (uint32_t)(sizeof(header) + bytes),
-		.error = sane_error(error),
-		.unique = worker->request->unique,
-	};
-	ssize_t n;
-
 	sync_assert_none_held(SYNC_HERE);
 	worker->outcome.error = error;
-	worker->iov[0].iov_base = &header;
-	worker->iov[0].iov_len = sizeof(header);
-	do {
-		n = writev(worker->session->fd, worker->iov, niov);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	if (worker->ring == NULL)
+		return worker_reply_by_device(
+		    worker, sane_error(error), bytes, niov);
+	worker_reply_by_ring(
+	    worker, sane_error(error), worker->iov + 1, niov - 1);
+	return 0;
 }
 
 /* Errors of these concern the asker alone, who has gone. */
 static void
 reply_error(struct worker *worker, int error)
 {
-	(void)reply(worker, error, 0, 1);
+	(void)worker_reply(worker, error, 0, 1);
 }
 
 static void
@@ -73,7 +46,7 @@ reply_data(struct worker *worker, void *data, size_t bytes)
 {
 	worker->iov[1].iov_base = data;
 	worker->iov[1].iov_len = bytes;
-	(void)reply(worker, 0, bytes, 2);
+	(void)worker_reply(worker, 0, bytes, 2);
 }
 
 /*
@@ -106,7 +79,7 @@ read_in_place(struct worker *worker, struct device *device,
 		return false;
 	r = -E2BIG;
 	if (is_worth_a_vector(range->len, niov))
-		r = reply(worker, 0, range->len, niov + 1);
+		r = worker_reply(worker, 0, range->len, niov + 1);
 	btt_read_end(device->btt, worker->btt);
 	return r == 0 || r == -ENOENT || r == -ENODEV;
 }
@@ -126,10 +99,11 @@ serve_read(struct worker *worker, struct device *device, const void *arg)
 		reply_data(worker, worker->payload, 0);
 		return;
 	}
-	if (read_in_place(worker, device, &range))
+	/* With a ring there is one copy either way, and one fewer step so. */
+	if (worker->ring == NULL && read_in_place(worker, device, &range))
 		return;
 	/*
-	 * Many small pieces, or an error.  Of a medium that has gone (EFAULT
+	 * A ring, many small pieces, or an error.  Of a medium that has gone (EFAULT
 	 * above) the kernel has told the asker already: the second answer then
 	 * finds nobody.
 	 */
@@ -154,7 +128,7 @@ serve_write(struct worker *worker, struct device *device, const void *arg,
 		reply_error(worker, -EINVAL);
 		return;
 	}
-	r = fs_io_write(device, worker->btt, in, in + 1, &out.size);
+	r = fs_io_write(device, worker->btt, in, worker->payload, &out.size);
 	worker->outcome.bytes = out.size;
 	if (r < 0)
 		reply_error(worker, r);
@@ -196,7 +170,7 @@ serve_lseek(struct worker *worker, struct device *device, const void *arg)
 }
 
 void
-worker_serve_by_libfuse(struct worker *worker, size_t bytes)
+worker_hand_to_libfuse(struct worker *worker, size_t bytes)
 {
 	struct fuse_buf buf = {
 		.size = bytes,
@@ -291,8 +265,10 @@ worker_serve(struct worker *worker, size_t bytes)
 		 * halfway. */
 		if (request->opcode == FUSE_INTERRUPT)
 			reply_error(worker, -ENOSYS);
+		else if (worker->ring != NULL)
+			worker_serve_ring_by_libfuse(worker, bytes);
 		else
-			worker_serve_by_libfuse(worker, bytes);
+			worker_hand_to_libfuse(worker, bytes);
 		return;
 	}
 	if (arg_bytes < kind.least_arg_bytes) {

@@ -82,6 +82,7 @@ bttfs_fuzz_target(ops fuzz/fuzz_ops.c support/hostile.c LIBS fuzz_image)
 bttfs_fuzz_target(fuse fuzz/fuzz_fuse.c support/hostile.c
   ${PROJECT_SOURCE_DIR}/daemon/fs_io.c
   ${PROJECT_SOURCE_DIR}/daemon/io_stats.c
+  ${PROJECT_SOURCE_DIR}/daemon/session_dev.c
   ${PROJECT_SOURCE_DIR}/daemon/session_request.c
   LIBS fuzz_image)
 target_compile_definitions(fuzz_fuse PRIVATE

@@ -93,7 +93,23 @@ fuse_session_process_buf(struct fuse_session *fuse, const struct fuse_buf *buf)
 	run.nanswer++;
 }
 
-/* session_request.c is compiled with this for writev(2). */
+/* No worker here has a ring. */
+void
+worker_reply_by_ring(
+    struct worker *worker, int error, const struct iovec *iov, int niov)
+{
+	(void)worker, (void)error, (void)iov, (void)niov;
+	FUZZ_CHECK(false);
+}
+
+void
+worker_serve_ring_by_libfuse(struct worker *worker, size_t bytes)
+{
+	(void)worker, (void)bytes;
+	FUZZ_CHECK(false);
+}
+
+/* session_dev.c is compiled with this for writev(2). */
 ssize_t fuzz_writev(int fd, const struct iovec *iov, int niov);
 
 ssize_t
@@ -315,10 +331,9 @@ new_session(void)
 	worker->session = run.session;
 	worker->btt = btt_worker_pool_get(run.session->pool, 0);
 	worker->request = malloc(REQUEST_BYTES);
-	worker->payload = malloc(FS_IO_MAX);
 	worker->iov = calloc(BTT_READ_IOV + 1, sizeof(*worker->iov));
-	FUZZ_CHECK(worker->request != NULL && worker->payload != NULL &&
-	    worker->iov != NULL);
+	FUZZ_CHECK(worker->request != NULL && worker->iov != NULL);
+	worker->payload = (uint8_t *)worker->request + HEAD_BYTES;
 	FUZZ_CHECK(io_stats_new(1, &run.device.io_stats) == 0);
 }
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "workers.h"
+
+#include <unistd.h>
+
+#include "ring.h"
+#include <btt/media.h>
+
+/* Requests on page granularity sleep in syncs, on others they compute. */
+#define NWORKER_PAGE 32
+#define NWORKER_MIN 2
+#define NWORKER_MAX 8
+
+/* Does a write of this device sleep for a disk? */
+static bool
+is_page_granular(const struct device_options *options)
+{
+	if (options->force != MEDIA_FORCE_NONE)
+		return options->force == MEDIA_FORCE_PAGE;
+	return !media_is_dax(options->path);
+}
+
+/* Of those that come later nothing is known. */
+static bool
+has_page_granular(const struct options *options)
+{
+	const struct config *config = &options->config;
+	size_t i;
+
+	if (!options->has_config)
+		return is_page_granular(&options->device);
+	for (i = 0; i < config->ndevice; i++) {
+		if (is_page_granular(&config->devices[i]))
+			return true;
+	}
+	return config->ndevice == 0;
+}
+
+/*
+ * What is in a ring when a server crashes the kernel cannot give out again
+ * (fuse.md 6): unasked that is chosen only where a crash is the end anyway.
+ * And a sync of one device holds up what else is in the ring.
+ */
+bool
+workers_want_rings(const struct options *options)
+{
+	if (options->transport == OPTIONS_TRANSPORT_AUTO)
+		return options->ncrash == 0 && !has_page_granular(options);
+	return options->transport == OPTIONS_TRANSPORT_RING;
+}
+
+unsigned
+workers_choose(const struct options *options)
+{
+	long ncpu;
+
+	if (workers_want_rings(options)) {
+		unsigned least = ring_nqueue() + 1;
+
+		return options->nworker > least ? options->nworker : least;
+	}
+
+	if (options->nworker != 0)
+		return options->nworker;
+	if (has_page_granular(options))
+		return NWORKER_PAGE;
+	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
+	if (ncpu < NWORKER_MIN)
+		return NWORKER_MIN;
+	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTTFS_WORKERS_H
+#define BTTFS_WORKERS_H
+
+/*
+ * workers -- how many threads serve a mount, and by which way requests come to
+ * them, as far as its options leave that open.
+ */
+#include <stdbool.h>
+
+#include "options.h"
+
+/* Both look at the devices' media, and believe nothing of those to come. */
+unsigned workers_choose(const struct options *options);
+bool workers_want_rings(const struct options *options);
+
+#endif
