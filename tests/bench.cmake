@@ -29,3 +29,16 @@ target_link_libraries(bench_check PRIVATE bttfs_flags btt)
 add_test(NAME bench-check
   COMMAND bench_check ${CMAKE_CURRENT_BINARY_DIR}/bench-check.img 2)
 set_tests_properties(bench-check PROPERTIES LABELS bench TIMEOUT 120)
+
+# What a file in a FUSE mount costs at least.
+pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
+add_executable(memory_server
+  bench/memory_server.c
+  bench/memory_server_ring.c)
+target_include_directories(memory_server PRIVATE ${PROJECT_SOURCE_DIR}/daemon)
+target_link_libraries(memory_server PRIVATE bttfs_flags PkgConfig::URING
+  Threads::Threads)
+add_test(NAME bench-fuse-quick COMMAND python3
+  ${CMAKE_CURRENT_SOURCE_DIR}/bench/fuse_bench.py --quick ${PROJECT_BINARY_DIR})
+set_tests_properties(bench-fuse-quick PROPERTIES LABELS bench TIMEOUT 300
+  SKIP_RETURN_CODE 77 RUN_SERIAL ON)
