@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The manuals, as mandoc -Tlint sees them, and whether libbtt(3) has the
-# public headers and what <btt/btt.h> declares.
+# The manuals, as mandoc -Tlint sees them; whether examples say that they can be
+# run (tests/e2e/test-examples.sh); and whether libbtt(3) has the public headers
+# and what <btt/btt.h> declares.
 #
 # usage: check_manual.sh [FILE...]	by default all of the tree
 #
@@ -43,6 +44,18 @@ if [ $# -eq 0 ]; then
 	} | grep . && exit 1
 fi
 [ -r "$1" ] || { echo "$1: no manuals here" >&2; exit 2; }
+
+# A display of the section EXAMPLES stands behind a mark.
+awk '
+/^\.Sh / { in_examples = $2 == "EXAMPLES" }
+/^\.\\" example($| file: .| not run: .)/ { marked = 1; next }
+/^\.(Bd|Dl) / && in_examples && !marked {
+	print FILENAME ":" FNR ": an example without a mark,"
+	print "see the head of tests/e2e/test-examples.sh"
+	bad = 1
+}
+{ marked = 0 }
+END { exit bad }' "$@" || exit 1
 
 # Whether another manual is installed here says nothing about ours.
 if mandoc -T lint -W style "$@" 2>&1 |
