@@ -50,7 +50,8 @@ check_copy(struct btt_scrub *scrub, const struct arena *arena, uint64_t off)
 {
 	enum check_kind kind =
 	    off == arena->info_off ? CHECK_INFO : CHECK_INFO2;
-	const char *what = kind == CHECK_INFO ? "info block" : "its copy";
+	const char *what = kind == CHECK_INFO ? "the info block"
+					      : "the copy of the info block";
 	uint8_t block[BTT_INFO_BYTES];
 	struct btt_info info;
 

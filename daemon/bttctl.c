@@ -39,6 +39,10 @@ static const struct ctl_command *const commands[] = {
 	&ctl_cancel,
 	&ctl_settle,
 	&ctl_monitor,
+	&ctl_start_scrub,
+	&ctl_wait_scrub,
+	&ctl_inject_error,
+	&ctl_clear_errors,
 };
 #define NCOMMAND (sizeof(commands) / sizeof(commands[0]))
 

@@ -10,6 +10,7 @@ set(BTTCTL_SOURCES
   check_repair.c
   colour.c
   ctl_attach.c
+  ctl_bad.c
   ctl_check.c
   ctl_create.c
   ctl_destroy.c
@@ -23,6 +24,7 @@ set(BTTCTL_SOURCES
   ctl_option.c
   ctl_output.c
   ctl_read_infoblock.c
+  ctl_scrub.c
   ctl_stats.c
   ctl_undo.c
   ctl_write_infoblock.c

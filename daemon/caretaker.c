@@ -128,6 +128,7 @@ caretaker_main(void *arg)
 		caretaker->tick++;
 		workqueue_relieve(caretaker->manager->queue);
 		workqueue_relieve(caretaker->manager->flushes);
+		workqueue_relieve(caretaker->manager->scrubs);
 		if (registry_list(caretaker->manager->registry, &list) < 0)
 			continue; /* no memory now, maybe in a second */
 		for (i = 0; i < list.ndevice; i++)

@@ -62,9 +62,8 @@ add_failure(struct jsonb *jsonb, struct json_object *object,
 		jsonb_add_text(jsonb, object, "message", status->reason.text);
 }
 
-/* Both in units of 512 bytes. */
-static struct json_object *
-range_json(struct jsonb *jsonb, uint64_t off, uint64_t len)
+struct json_object *
+control_range_json(struct jsonb *jsonb, uint64_t off, uint64_t len)
 {
 	struct json_object *object;
 
@@ -92,7 +91,7 @@ add_badblocks(struct jsonb *jsonb, struct json_object *object,
 	array = jsonb_array(jsonb);
 	for (i = 0; i < n && i < MEDIA_BAD_MAX; i++)
 		jsonb_append(jsonb, array,
-		    range_json(jsonb, ranges[i].off, ranges[i].len));
+		    control_range_json(jsonb, ranges[i].off, ranges[i].len));
 	jsonb_add(jsonb, object, "badblocks", array);
 }
 
@@ -192,6 +191,19 @@ control_is_listed(struct device *device)
 	return status.state != DEVICE_GONE;
 }
 
+static struct json_object *
+numbers_json(struct jsonb *jsonb, const struct job_info *info)
+{
+	struct json_object *object;
+	unsigned i;
+
+	object = jsonb_object(jsonb);
+	for (i = 0; i < info->nnumber; i++)
+		jsonb_add_number(
+		    jsonb, object, info->number[i].name, info->number[i].value);
+	return object;
+}
+
 struct json_object *
 control_job_json(struct jsonb *jsonb, const struct job_info *info)
 {
@@ -215,6 +227,8 @@ control_job_json(struct jsonb *jsonb, const struct job_info *info)
 		jsonb_add_text(jsonb, object, "message", info->message);
 	if (info->owner != 0)
 		jsonb_add_number(jsonb, object, "owner", info->owner);
+	if (info->nnumber > 0)
+		jsonb_add(jsonb, object, "result", numbers_json(jsonb, info));
 	return object;
 }
 
@@ -273,14 +287,16 @@ event_detail_json(struct jsonb *jsonb, const struct event *event)
 		jsonb_add_text(jsonb, object, "stage", event->stage);
 	if (event->error != 0)
 		jsonb_add_errno(jsonb, object, "errno", event->error);
+	if (event->finding != NULL)
+		jsonb_add_text(jsonb, object, "finding", event->finding);
 	if (event->cause != NULL)
 		jsonb_add_text(jsonb, object, "cause", event->cause);
 	if (event->area != NULL)
 		jsonb_add_text(jsonb, object, "area", event->area);
 	if (event->len != 0) {
 		ranges = jsonb_array(jsonb);
-		jsonb_append(
-		    jsonb, ranges, range_json(jsonb, event->off, event->len));
+		jsonb_append(jsonb, ranges,
+		    control_range_json(jsonb, event->off, event->len));
 		jsonb_add(jsonb, object, "badblocks", ranges);
 	}
 	if (event->count != 0)

@@ -40,4 +40,8 @@ control_event_json(struct jsonb *jsonb, const struct event *event);
 struct json_object *
 control_lost_json(struct jsonb *jsonb, uint64_t last_seq, uint64_t count);
 
+/* A range of a medium, from bytes, in units of 512 bytes as ndctl has them. */
+struct json_object *
+control_range_json(struct jsonb *jsonb, uint64_t off, uint64_t len);
+
 #endif

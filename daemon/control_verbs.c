@@ -38,8 +38,8 @@ find_arg(const struct request *request, const char *key)
 	return value;
 }
 
-static int
-bad_arg(struct failure *failure, const char *key, const char *want)
+int
+request_bad_arg(struct failure *failure, const char *key, const char *want)
 {
 	failure->r = btt_error_set(
 	    &failure->error, -EINVAL, "%s: must be %s", key, want);
@@ -55,7 +55,7 @@ request_text(const struct request *request, const char *key,
 	if ((value = find_arg(request, key)) == NULL)
 		return 0;
 	if (!json_object_is_type(value, json_type_string) || has_nul(value))
-		return bad_arg(failure, key, "a text");
+		return request_bad_arg(failure, key, "a text");
 	*ret_text = json_object_get_string(value);
 	return 0;
 }
@@ -69,7 +69,7 @@ request_bool(const struct request *request, const char *key, bool *ret_is,
 	if ((value = find_arg(request, key)) == NULL)
 		return 0;
 	if (!json_object_is_type(value, json_type_boolean))
-		return bad_arg(failure, key, "true or false");
+		return request_bad_arg(failure, key, "true or false");
 	*ret_is = json_object_get_boolean(value);
 	return 0;
 }
@@ -85,13 +85,13 @@ request_number(const struct request *request, const char *key,
 	/* A negative one is the only kind that differs between the two. */
 	if (!json_object_is_type(value, json_type_int) ||
 	    json_object_get_int64(value) < 0)
-		return bad_arg(failure, key, "a number, 0 or above");
+		return request_bad_arg(failure, key, "a number, 0 or above");
 	*ret_number = json_object_get_uint64(value);
 	return 0;
 }
 
-static int
-missing(struct failure *failure, const char *key)
+int
+request_missing(struct failure *failure, const char *key)
 {
 	failure->r =
 	    btt_error_set(&failure->error, -EINVAL, "%s is missing", key);
@@ -244,7 +244,7 @@ do_cancel(const struct request *request, struct failure *failure)
 	if (request_number(request, "job", &id, failure) < 0)
 		return failure->r;
 	if (id == 0)
-		return missing(failure, "job");
+		return request_missing(failure, "job");
 	if ((job = job_find(manager->jobs, id)) == NULL)
 		return failure->r = btt_error_set(&failure->error, -ENOENT,
 			   "there is no job %llu", (unsigned long long)id);
@@ -298,13 +298,14 @@ get_trial(const struct request *request, struct device_trial *trial,
 		return failure->r = btt_error_set(&failure->error, -EPERM,
 			   "the daemon was not started with 'inject'");
 	if (delay_ms > 3600000 || error > 4095)
-		return bad_arg(failure, "test_delay_ms", "sensible");
+		return request_bad_arg(failure, "test_delay_ms", "sensible");
 	trial->delay_ms = (unsigned)delay_ms;
 	trial->error = -(int)error;
 	if (stage == NULL)
 		return 0;
 	if ((trial->stage = manager_stage(stage)) == NULL)
-		return bad_arg(failure, "test_stage", "a stage of a probe");
+		return request_bad_arg(
+		    failure, "test_stage", "a stage of a probe");
 	return 0;
 }
 
@@ -370,9 +371,9 @@ do_attach(const struct request *request, struct failure *failure)
 	    get_trial(request, &options.trial, failure) < 0)
 		return failure->r;
 	if (path == NULL)
-		return missing(failure, "path");
+		return request_missing(failure, "path");
 	if (path[0] != '/')
-		return bad_arg(failure, "path", "absolute");
+		return request_bad_arg(failure, "path", "absolute");
 	if (words != NULL && (list = strdup(words)) == NULL)
 		return failure->r = -ENOMEM;
 	if (set_words(request, list, &options, failure) == 0) {
@@ -400,7 +401,7 @@ detach(const struct request *request, bool wipe, struct failure *failure)
 	    request_number(request, "timeout_ms", &timeout_ms, failure) < 0)
 		return failure->r;
 	if (name == NULL)
-		return missing(failure, "name");
+		return request_missing(failure, "name");
 	failure->r = manager_detach(request->control->manager, name, &options,
 	    &job, &won, &failure->error);
 	if (failure->r == -EBUSY) {
@@ -457,6 +458,16 @@ static const struct verb {
 	{ "destroy", true, do_destroy,
 	    { "name", "force", "wait", "timeout_ms", NULL } },
 	{ "cancel", true, do_cancel, { "job", NULL } },
+	{ "inject-error", true, control_inject_error,
+	    { "name", "area", "block", "count", "uninject", "latent", "wait",
+		"timeout_ms", NULL } },
+	{ "injected", false, control_injected, { "name", NULL } },
+	{ "clear-errors", true, control_clear_errors,
+	    { "name", "lba", "count", "wait", "timeout_ms", NULL } },
+	{ "start-scrub", true, control_start_scrub,
+	    { "name", "rate", "lba", "count", "wait", "timeout_ms", NULL } },
+	{ "wait-scrub", false, control_wait_scrub,
+	    { "name", "timeout_ms", NULL } },
 };
 #define NVERB (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -491,7 +502,7 @@ check_args(const struct verb *verb, const struct request *request,
 	if (request->args == NULL)
 		return 0;
 	if (!json_object_is_type(request->args, json_type_object))
-		return bad_arg(failure, "args", "an object");
+		return request_bad_arg(failure, "args", "an object");
 	json_object_object_foreach(request->args, key, value)
 	{
 		(void)value;
@@ -510,7 +521,7 @@ run_verb(const struct request *request, struct json_object *name,
 	const struct verb *verb = NULL;
 
 	if (name == NULL || !json_object_is_type(name, json_type_string))
-		return missing(failure, "verb");
+		return request_missing(failure, "verb");
 	if ((verb = find_verb(json_object_get_string(name))) == NULL)
 		return failure->r = btt_error_set(&failure->error, -ENOTSUP,
 			   "there is no verb '%s'",
@@ -542,14 +553,14 @@ serve_message(
 	struct json_object *name = NULL;
 
 	if (!json_object_is_type(message, json_type_object)) {
-		(void)bad_arg(&failure, "a request", "an object");
+		(void)request_bad_arg(&failure, "a request", "an object");
 		answer_failure(&request, &failure);
 		return;
 	}
 	if (!json_object_object_get_ex(message, "id", &request.id) ||
 	    !is_id(request.id)) {
 		request.id = NULL;
-		(void)bad_arg(
+		(void)request_bad_arg(
 		    &failure, "id", "a number, or a text of 64 bytes");
 		answer_failure(&request, &failure);
 		return;

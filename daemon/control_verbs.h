@@ -26,4 +26,17 @@ int request_bool(const struct request *request, const char *key, bool *ret_is,
 int request_number(const struct request *request, const char *key,
     uint64_t *ret_number, struct failure *failure) BTT_MUST_CHECK;
 
+/* -EINVAL, in failure too: the argument is not what is wanted, or is missing. */
+int request_bad_arg(struct failure *failure, const char *key, const char *want);
+int request_missing(struct failure *failure, const char *key);
+
+/* Verbs of control_bad.c: as struct verb's run. */
+int
+control_inject_error(const struct request *request, struct failure *failure);
+int control_injected(const struct request *request, struct failure *failure);
+int
+control_clear_errors(const struct request *request, struct failure *failure);
+int control_start_scrub(const struct request *request, struct failure *failure);
+int control_wait_scrub(const struct request *request, struct failure *failure);
+
 #endif

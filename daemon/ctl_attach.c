@@ -276,44 +276,6 @@ detach_args(const char *name, const struct change_options *options)
 	return args;
 }
 
-/*
- * The names that the operands mean: themselves, or all there are.  list keeps
- * them alive.  NULL if they could not be had.
- */
-static const char **
-find_names(const struct change_options *options, char *const operands[],
-    size_t *ret_n, struct json_object **ret_list, int *ret_status)
-{
-	struct remote *remote;
-	const char **names;
-	bool all;
-	size_t i;
-
-	*ret_list = NULL;
-	for (*ret_n = 0; operands[*ret_n] != NULL; ++*ret_n)
-		;
-	all = *ret_n == 1 && strcmp(operands[0], "all") == 0;
-	if (all) {
-		remote = ctl_online_open(&options->online, ret_status);
-		if (remote == NULL)
-			return NULL;
-		*ret_list =
-		    ctl_online_ask(remote, "all", "list", NULL, ret_status);
-		remote_close(remote);
-		if (*ret_list == NULL)
-			return NULL;
-		*ret_n = json_object_array_length(*ret_list);
-	}
-	if ((names = calloc(*ret_n + 1, sizeof(*names))) == NULL)
-		ctl_die_of_memory();
-	for (i = 0; i < *ret_n; i++)
-		names[i] = all
-		    ? ctl_get_text(
-			  json_object_array_get_idx(*ret_list, i), "dev")
-		    : operands[i];
-	return names;
-}
-
 static int
 run_detach(const void *arg, char *const operands[])
 {
@@ -330,7 +292,8 @@ run_detach(const void *arg, char *const operands[])
 	int status = 0;
 	size_t i;
 
-	names = find_names(options, operands, &calls.ncall, &list, &status);
+	names = ctl_online_names(
+	    &options->online, operands, false, &calls.ncall, &list, &status);
 	if (names == NULL)
 		return status;
 	if ((calls.calls = calloc(calls.ncall + 1, sizeof(*calls.calls))) ==

@@ -116,15 +116,23 @@ print_time(const char *timestamp)
 static void
 print_detail(struct json_object *frame)
 {
-	static const char *const keys[] = { "stage", "errno", "offset",
-		"length", "count", "job", "verb", "state" };
-	struct json_object *detail;
+	static const char *const keys[] = { "cause", "finding", "area", "stage",
+		"errno", "count", "job", "verb", "state" };
+	struct json_object *detail, *ranges, *range;
 	size_t i;
 
 	if (ctl_get(frame, "count") != NULL)
 		printf(", count %s", ctl_get_text(frame, "count"));
 	if ((detail = ctl_get(frame, "detail")) == NULL)
 		return;
+	ranges = ctl_get(detail, "badblocks");
+	for (i = 0; ranges != NULL && i < json_object_array_length(ranges);
+	     i++) {
+		range = json_object_array_get_idx(ranges, i);
+		printf(", %s blocks of 512 bytes from %s",
+		    ctl_get_text(range, "length"),
+		    ctl_get_text(range, "offset"));
+	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (ctl_get(detail, keys[i]) != NULL)
 			printf(

@@ -265,3 +265,61 @@ ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls)
 	release(calls);
 	return status;
 }
+
+static bool
+is_open(struct json_object *device)
+{
+	const char *state = ctl_get_text(device, "state");
+
+	return strcmp(state, "live") == 0 || strcmp(state, "readonly") == 0;
+}
+
+/* The names in the daemon's list, which they live as long as. */
+static const char **
+list_names(struct json_object *list, bool open_only, size_t *ret_n)
+{
+	struct json_object *device;
+	const char **names;
+	size_t i;
+
+	names = calloc(json_object_array_length(list) + 1, sizeof(*names));
+	if (names == NULL)
+		ctl_die_of_memory();
+	*ret_n = 0;
+	for (i = 0; i < json_object_array_length(list); i++) {
+		device = json_object_array_get_idx(list, i);
+		if (!open_only || is_open(device))
+			names[(*ret_n)++] = ctl_get_text(device, "dev");
+	}
+	return names;
+}
+
+const char **
+ctl_online_names(const struct ctl_online *options, char *const operands[],
+    bool open_only, size_t *ret_n, struct json_object **ret_list,
+    int *ret_status)
+{
+	struct remote *remote;
+	const char **names;
+	size_t i, n;
+
+	*ret_list = NULL;
+	for (n = 0; operands[n] != NULL; n++)
+		;
+	if (n == 0 || (n == 1 && strcmp(operands[0], "all") == 0)) {
+		if ((remote = ctl_online_open(options, ret_status)) == NULL)
+			return NULL;
+		*ret_list =
+		    ctl_online_ask(remote, "all", "list", NULL, ret_status);
+		remote_close(remote);
+		return *ret_list == NULL
+		    ? NULL
+		    : list_names(*ret_list, open_only, ret_n);
+	}
+	if ((names = calloc(n + 1, sizeof(*names))) == NULL)
+		ctl_die_of_memory();
+	for (i = 0; i < n; i++)
+		names[i] = operands[i];
+	*ret_n = n;
+	return names;
+}

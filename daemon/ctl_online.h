@@ -58,6 +58,15 @@ struct json_object *ctl_online_ask(struct remote *remote, const char *what,
 int
 ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls);
 
+/*
+ * The names that the operands mean, to be freed: themselves; or, of none or of
+ * "all", all there are, or those that are attached, in *ret_list, which is to
+ * be released after them.  NULL, with the exit status, if they cannot be had.
+ */
+const char **ctl_online_names(const struct ctl_online *options,
+    char *const operands[], bool open_only, size_t *ret_n,
+    struct json_object **ret_list, int *ret_status);
+
 /* Of a message: its result, or NULL; its error, or NULL. */
 struct json_object *ctl_reply_result(struct json_object *reply);
 struct json_object *ctl_reply_error(struct json_object *reply);

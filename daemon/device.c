@@ -133,6 +133,7 @@ destroy(struct device *device)
 	device_kept_free(device->kept);
 	job_unref(device->attach_job);
 	job_unref(device->detach_job);
+	job_unref(device->scrub_job);
 	io_stats_free(device->io_stats);
 	free(device->namespace);
 	free(device->name);

@@ -148,6 +148,8 @@ struct device {
 	struct mutex lock;
 	bool dead;                   /* [D] CP-1; never cleared */
 	bool probing;                /* [D] the probe is not over */
+	bool scrubbing;              /* [D] by scrub_job */
+	struct job *scrub_job;       /* [D] the newest one, or NULL */
 	bool wipe;                   /* [D] no BTT is to be left behind; no
 	                                more changed once it is dead */
 	enum device_state state;     /* [D] */

@@ -36,6 +36,8 @@ struct head {
 	_Atomic uint32_t attr_serial; /* [a] odd while attr is being changed */
 	struct device_attr attr;      /* [A] */
 	char options[OPTIONS_BYTES];  /* [I] JSON, ended by zero */
+	/* [a] see device_kept_scrub; half of a change is as good as either */
+	_Atomic uint64_t scrub_rate, scrub_first, scrub_count;
 	/* [a] bytes of bad[bad_now]; the other one may be half written */
 	_Atomic uint32_t bad_now, bad_bytes;
 	uint8_t bad[2][MEDIA_BAD_BYTES]; /* [B] */
@@ -422,4 +424,31 @@ device_kept_get_bad(const struct device_kept *kept, size_t *ret_bytes)
 		return NULL;
 	*ret_bytes = bytes;
 	return kept->head->bad[atomic_load(&kept->head->bad_now) & 1];
+}
+
+/*
+ * A crash in here may repeat what was done, or leave the end of the range to the
+ * next scrub: the engine looks at no sector beyond its device.
+ */
+void
+device_kept_set_scrub(
+    struct device_kept *kept, const struct device_kept_scrub *scrub)
+{
+	if (kept == NULL)
+		return;
+	atomic_store(&kept->head->scrub_rate, scrub->rate);
+	atomic_store(&kept->head->scrub_count, scrub->count);
+	atomic_store(&kept->head->scrub_first, scrub->first);
+}
+
+bool
+device_kept_get_scrub(
+    const struct device_kept *kept, struct device_kept_scrub *ret_scrub)
+{
+	if (kept == NULL)
+		return false;
+	ret_scrub->rate = atomic_load(&kept->head->scrub_rate);
+	ret_scrub->first = atomic_load(&kept->head->scrub_first);
+	ret_scrub->count = atomic_load(&kept->head->scrub_count);
+	return true;
 }

@@ -73,6 +73,15 @@ bool device_kept_get_attr(
     const struct device_kept *kept, struct device_attr *ret_attr);
 void
 device_kept_set_attr(struct device_kept *kept, const struct device_attr *attr);
+/* A scrub that is under way: what it has to do yet.  count 0: none is. */
+struct device_kept_scrub {
+	uint64_t rate, first, count;
+};
+void device_kept_set_scrub(
+    struct device_kept *kept, const struct device_kept_scrub *scrub);
+/* False where nothing is kept. */
+bool device_kept_get_scrub(
+    const struct device_kept *kept, struct device_kept_scrub *ret_scrub);
 /*
  * The list of bad ranges (media.h).  What was set last, or NULL; it is valid
  * until the next one is set.

@@ -61,6 +61,7 @@ struct event {
 	const char *outcome; /* static; the state in which it ended */
 	int error;           /* negative errno */
 	const char *stage;   /* static; of the job */
+	const char *finding; /* static; its name, of EVENT_ARENA_ERROR */
 	const char *cause;   /* static; of a change of what is bad */
 	const char *area;    /* static; of the medium, as the next */
 	uint64_t off, len;   /* a range of it, bytes, if len is not 0 */

@@ -57,6 +57,7 @@ job_verb_name(enum job_verb verb)
 		[JOB_ATTACH] = "attach",
 		[JOB_DETACH] = "detach",
 		[JOB_DESTROY] = "destroy",
+		[JOB_INJECT_ERROR] = "inject-error",
 		[JOB_CLEAR_ERRORS] = "clear-errors",
 		[JOB_SCRUB] = "scrub",
 	};
@@ -204,6 +205,16 @@ job_set_progress(struct job *job, uint64_t done, uint64_t total)
 	mutex_lock(&job->table->lock);
 	job->info.done = done;
 	job->info.total = total;
+	mutex_unlock(&job->table->lock);
+}
+
+void
+job_set_numbers(struct job *job, const struct job_number *numbers, unsigned n)
+{
+	assert(n <= JOB_NUMBERS_MAX);
+	mutex_lock(&job->table->lock);
+	job->info.nnumber = n;
+	memcpy(job->info.number, numbers, n * sizeof(*numbers));
 	mutex_unlock(&job->table->lock);
 }
 

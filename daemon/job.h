@@ -26,6 +26,7 @@ enum job_verb {
 	JOB_ATTACH,
 	JOB_DETACH,
 	JOB_DESTROY,
+	JOB_INJECT_ERROR,
 	JOB_CLEAR_ERRORS,
 	JOB_SCRUB,
 	JOB_VERBS
@@ -45,6 +46,13 @@ const char *job_state_name(enum job_state state);
 struct job;
 struct job_table;
 
+/* What a job has counted, for scripts. */
+struct job_number {
+	const char *name; /* static; a key in JSON */
+	uint64_t value;
+};
+#define JOB_NUMBERS_MAX 8u
+
 /* A copy of all there is to know.  Nothing in here points to the job. */
 struct job_info {
 	uint64_t id; /* from 1 on, never used twice */
@@ -57,6 +65,8 @@ struct job_info {
 	uint64_t age_ms;         /* since then, or until it ended */
 	int error;               /* negative errno, 0 unless it failed */
 	uint64_t owner;          /* job that was in the way, 0: none */
+	unsigned nnumber;
+	struct job_number number[JOB_NUMBERS_MAX];
 	char message[sizeof(((struct btt_error *)NULL)->text)];
 };
 
@@ -83,6 +93,10 @@ void job_set_stage(struct job *job, const char *stage);
 /* Something to know about it while it runs: why it takes long. */
 void job_set_note(struct job *job, const char *note);
 void job_set_progress(struct job *job, uint64_t done, uint64_t total);
+
+/* At most JOB_NUMBERS_MAX of them, before it ends. */
+void
+job_set_numbers(struct job *job, const struct job_number *numbers, unsigned n);
 
 /*
  * How it ended: well if r is 0, cancelled if it is -ECANCELED, else failed for

@@ -10,6 +10,7 @@
 /* Side by side while none is stuck: enough to hide a slow backing store. */
 #define NQUEUE 8u
 #define NFLUSH 2u
+#define NSCRUB 2u
 
 /* How often the end of all devices is looked for, and spoken of. */
 #define STOP_POLL_MS 100u
@@ -37,13 +38,16 @@ manager_new(
 	manager->log = log;
 	pins_init(&manager->open, &open_class);
 	pins_init(&manager->kernel_pins, &kernel_class);
-	if ((r = btt_worker_pool_new(nworker + 1, &manager->pool)) < 0 ||
-	    (r = event_ring_new(&manager->events)) < 0 ||
+	manager->nworker = nworker;
+	atomic_init(&manager->idle, (1u << MANAGER_BACKGROUND) - 1);
+	r = btt_worker_pool_new(nworker + MANAGER_BACKGROUND, &manager->pool);
+	if (r < 0 || (r = event_ring_new(&manager->events)) < 0 ||
 	    (r = job_table_new(manager->events, &manager->jobs)) < 0 ||
 	    (r = registry_new(&manager->registry)) < 0 ||
 	    (r = tree_new(nworker, &manager->tree)) < 0 ||
 	    (r = workqueue_new("bttfs/job", NQUEUE, &manager->queue)) < 0 ||
-	    (r = workqueue_new("bttfs/flush", NFLUSH, &manager->flushes)) < 0) {
+	    (r = workqueue_new("bttfs/flush", NFLUSH, &manager->flushes)) < 0 ||
+	    (r = workqueue_new("bttfs/scrub", NSCRUB, &manager->scrubs)) < 0) {
 		manager_free(manager);
 		return r;
 	}
@@ -65,6 +69,7 @@ manager_free(struct manager *manager)
 	if (manager == NULL)
 		return;
 	/* Their last pieces of work may be about to return. */
+	workqueue_free(manager->scrubs);
 	workqueue_free(manager->flushes);
 	workqueue_free(manager->queue);
 	tree_free(manager->tree);
@@ -73,6 +78,33 @@ manager_free(struct manager *manager)
 	event_ring_free(manager->events);
 	btt_worker_pool_free(manager->pool);
 	free(manager);
+}
+
+struct btt_worker *
+manager_take_worker(struct manager *manager)
+{
+	unsigned idle = atomic_load(&manager->idle);
+	unsigned i;
+
+	while (idle != 0) {
+		i = (unsigned)__builtin_ctz(idle);
+		if (atomic_compare_exchange_weak(
+			&manager->idle, &idle, idle & ~(1u << i)))
+			return btt_worker_pool_get(
+			    manager->pool, manager->nworker + i);
+	}
+	return NULL;
+}
+
+void
+manager_give_worker(struct manager *manager, struct btt_worker *worker)
+{
+	unsigned i = 0;
+
+	while (
+	    btt_worker_pool_get(manager->pool, manager->nworker + i) != worker)
+		i++;
+	(void)atomic_fetch_or(&manager->idle, 1u << i);
 }
 
 void

@@ -40,7 +40,7 @@ struct manager_kernel {
 	void *arg;
 };
 
-/* Keys: I immutable after manager_new, K see manager_set_kernel. */
+/* Keys: I immutable after manager_new, a atomic, K see manager_set_kernel. */
 struct manager {
 	const struct log *log;        /* [I] */
 	struct keeper_client *keeper; /* [I] NULL: nothing outlives us */
@@ -51,14 +51,20 @@ struct manager {
 	struct btt_worker_pool *pool; /* [I] */
 	struct workqueue *queue;      /* [I] attaches, detaches */
 	struct workqueue *flushes;    /* [I] so that these need not wait */
+	struct workqueue *scrubs;     /* [I] nor these */
+	unsigned nworker;             /* [I] of requests */
+	_Atomic unsigned idle;        /* [a] a bit a worker beside those */
 	struct pins open;             /* who attaches; closed at the end */
 	struct pins kernel_pins;      /* who tells it something */
 	const struct manager_kernel *kernel; /* [K] NULL: there is no mount */
 };
 
+/* Workers of the pool for who else does I/O: scrubs, clearing. */
+#define MANAGER_BACKGROUND 4u
+
 /*
- * For nworker workers that serve requests.  The pool has one worker more, the
- * last, for who else does I/O.
+ * For nworker workers that serve requests, at most BTT_WORKER_MAX less
+ * MANAGER_BACKGROUND, which the pool has besides.
  */
 int manager_new(unsigned nworker, const struct log *log,
     struct manager **ret_manager) BTT_MUST_CHECK;

@@ -14,6 +14,7 @@
 
 #include "device_kept.h"
 #include "manager_impl.h"
+#include "scrub.h"
 #include "system_error.h"
 
 /* How often a delay that a test wants looks around. */
@@ -335,6 +336,8 @@ run_probe(struct work *work)
 	if (probe.fd >= 0)
 		(void)close(probe.fd); /* a name, no more */
 	outcome = r == 0 ? SHOWN : end_without(&probe, r, step->name);
+	if (outcome == SHOWN)
+		scrub_resume(probe.manager, device);
 	job_end(device->attach_job, outcome == KILLED ? -ECANCELED : r,
 	    &probe.error, probe.owner);
 	/* Last, since it may be the end of the device. */

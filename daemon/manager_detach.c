@@ -146,7 +146,7 @@ manager_cancel(
 	job_get_info(job, &info);
 	if (job_has_ended(&info))
 		return btt_error_set(error, -EALREADY, "it has ended");
-	if (info.verb == JOB_SCRUB) {
+	if (info.verb == JOB_SCRUB || info.verb == JOB_CLEAR_ERRORS) {
 		job_cancel(job);
 		return 0;
 	}

@@ -11,6 +11,13 @@
 /* With nothing held. */
 void manager_sleep_ms(unsigned ms);
 
+/*
+ * A worker for work in the background, to be given back; NULL if all of them
+ * are busy at the moment.
+ */
+struct btt_worker *manager_take_worker(struct manager *manager) BTT_MUST_CHECK;
+void manager_give_worker(struct manager *manager, struct btt_worker *worker);
+
 /* As manager_detach, the device being found already. */
 int manager_detach_device(struct manager *manager, struct device *device,
     const struct manager_detach_options *options, struct job **ret_job,

@@ -69,7 +69,7 @@ set_fsname(void *target, const char *value, struct btt_error *error)
 }
 
 /* One of the pool's is for who else does I/O. */
-#define WORKERS_MAX (BTT_WORKER_MAX - 1)
+#define WORKERS_MAX (BTT_WORKER_MAX - MANAGER_BACKGROUND)
 
 static int
 set_workers(void *target, const char *value, struct btt_error *error)

@@ -68,6 +68,12 @@ pins_close(struct pins *pins)
 	idle_wait(&pins->idle);
 }
 
+static inline bool
+pins_is_closed(const struct pins *pins)
+{
+	return (atomic_load(&pins->word) & PINS_CLOSED) != 0;
+}
+
 /* Of a closed one this falls to zero and, but for moments, stays there. */
 static inline uint64_t
 pins_count(const struct pins *pins)

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control_bad -- requests about bad blocks: planting and clearing them, and
+ * scrubs.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <btt/bad.h>
+
+#include "control_verbs.h"
+#include "errand.h"
+#include "scrub.h"
+
+/* Every verb here is about one device. */
+static int
+get_name(const struct request *request, const char **ret_name,
+    struct failure *failure)
+{
+	*ret_name = NULL;
+	if (request_text(request, "name", ret_name, failure) < 0)
+		return failure->r;
+	return *ret_name == NULL ? request_missing(failure, "name") : 0;
+}
+
+/* Answer when the job has ended, or at once where nobody wants to wait. */
+static int
+answer_with(const struct request *request, struct job *job, bool wait,
+    struct failure *failure)
+{
+	uint64_t timeout_ms = 0;
+
+	if (request_bool(request, "wait", &wait, failure) < 0 ||
+	    request_number(request, "timeout_ms", &timeout_ms, failure) < 0) {
+		job_unref(job);
+		return failure->r;
+	}
+	if (wait) {
+		control_wait_job(request->control, request->client, request->id,
+		    job, true, timeout_ms);
+		return 0;
+	}
+	control_answer_job(
+	    request->control, request->client, request->id, job, true);
+	job_unref(job);
+	return 0;
+}
+
+/* "data" is the default, "raw" the medium as it is. */
+static int
+get_area(const struct request *request, struct errand_inject *inject,
+    struct failure *failure)
+{
+	const char *name = "data";
+	unsigned i;
+
+	if (request_text(request, "area", &name, failure) < 0)
+		return failure->r;
+	if ((inject->raw = strcmp(name, "raw") == 0))
+		return 0;
+	for (i = BTT_AREA_DATA; i <= BTT_AREA_INFO; i++) {
+		inject->area = (enum btt_area)i;
+		if (strcmp(btt_area_name(inject->area), name) == 0)
+			return 0;
+	}
+	return request_bad_arg(
+	    failure, "area", "one of data, map, log, info and raw");
+}
+
+static int
+get_inject(const struct request *request, struct errand_inject *ret_inject,
+    struct failure *failure)
+{
+	struct errand_inject inject = { .count = 1, .how = BTT_INJECT };
+	bool uninject = false, latent = false;
+
+	if (get_area(request, &inject, failure) < 0 ||
+	    request_number(request, "block", &inject.first, failure) < 0 ||
+	    request_number(request, "count", &inject.count, failure) < 0 ||
+	    request_bool(request, "uninject", &uninject, failure) < 0 ||
+	    request_bool(request, "latent", &latent, failure) < 0)
+		return failure->r;
+	/* All of what is planted can be taken back, but not planted. */
+	if (inject.count == 0 && !(uninject && inject.raw))
+		return request_bad_arg(failure, "count", "above 0");
+	if (uninject)
+		inject.how = BTT_UNINJECT;
+	else if (latent)
+		inject.how = BTT_INJECT_LATENT;
+	*ret_inject = inject;
+	return 0;
+}
+
+int
+control_inject_error(const struct request *request, struct failure *failure)
+{
+	struct errand_inject inject;
+	const char *name;
+	struct job *job;
+
+	if (!request->control->options.inject)
+		return failure->r = btt_error_set(&failure->error, -EPERM,
+			   "the daemon was not started with 'inject'");
+	if (get_name(request, &name, failure) < 0 ||
+	    get_inject(request, &inject, failure) < 0)
+		return failure->r;
+	failure->r = errand_inject(
+	    request->control->manager, name, &inject, &job, &failure->error);
+	if (failure->r < 0)
+		return failure->r;
+	return answer_with(request, job, true, failure);
+}
+
+static struct json_object *
+injected_json(struct jsonb *jsonb, const struct device *device, bool latent)
+{
+	struct media_range ranges[MEDIA_BAD_MAX];
+	struct json_object *array, *object;
+	struct btt_place place;
+	size_t i, n;
+
+	array = jsonb_array(jsonb);
+	n = media_list_injected(device->media, latent, ranges, MEDIA_BAD_MAX);
+	for (i = 0; i < n; i++) {
+		btt_find_place(device->btt, ranges[i].off, &place);
+		object =
+		    control_range_json(jsonb, ranges[i].off, ranges[i].len);
+		jsonb_add_text(
+		    jsonb, object, "area", btt_area_name(place.area));
+		jsonb_append(jsonb, array, object);
+	}
+	return array;
+}
+
+int
+control_injected(const struct request *request, struct failure *failure)
+{
+	struct json_object *result;
+	struct jsonb jsonb = { false };
+	struct device *device;
+	const char *name;
+
+	if (get_name(request, &name, failure) < 0)
+		return failure->r;
+	device = registry_find(request->control->manager->registry, name);
+	if (device == NULL || !device_pin(device)) {
+		device_unref(device);
+		return failure->r = btt_error_set(&failure->error, -ENODEV,
+			   "no device named '%s' is attached", name);
+	}
+	result = jsonb_object(&jsonb);
+	jsonb_add_text(&jsonb, result, "dev", device->name);
+	jsonb_add(
+	    &jsonb, result, "badblocks", injected_json(&jsonb, device, false));
+	jsonb_add(
+	    &jsonb, result, "latent", injected_json(&jsonb, device, true));
+	device_unpin(device);
+	device_unref(device);
+	client_answer(request->client, request->id, &jsonb, result);
+	return 0;
+}
+
+int
+control_clear_errors(const struct request *request, struct failure *failure)
+{
+	struct errand_clear clear = { .count = 0 };
+	const char *name;
+	struct job *job;
+
+	if (get_name(request, &name, failure) < 0 ||
+	    request_number(request, "lba", &clear.first, failure) < 0 ||
+	    request_number(request, "count", &clear.count, failure) < 0)
+		return failure->r;
+	failure->r = errand_clear(
+	    request->control->manager, name, &clear, &job, &failure->error);
+	if (failure->r < 0)
+		return failure->r;
+	return answer_with(request, job, true, failure);
+}
+
+int
+control_start_scrub(const struct request *request, struct failure *failure)
+{
+	struct scrub_options scrub = { .rate = 0 };
+	const char *name;
+	struct job *job;
+
+	if (get_name(request, &name, failure) < 0 ||
+	    request_number(request, "rate", &scrub.rate, failure) < 0 ||
+	    request_number(request, "lba", &scrub.first, failure) < 0 ||
+	    request_number(request, "count", &scrub.count, failure) < 0)
+		return failure->r;
+	failure->r = scrub_start(request->control->manager, name, &scrub, &job,
+	    &failure->owner, &failure->error);
+	if (failure->r < 0)
+		return failure->r;
+	return answer_with(request, job, false, failure);
+}
+
+/* The answer for a device that never was scrubbed says no more than its name. */
+static void
+answer_idle(const struct request *request, const char *name)
+{
+	struct json_object *result;
+	struct jsonb jsonb = { false };
+
+	result = jsonb_object(&jsonb);
+	jsonb_add_text(&jsonb, result, "dev", name);
+	client_answer(request->client, request->id, &jsonb, result);
+}
+
+int
+control_wait_scrub(const struct request *request, struct failure *failure)
+{
+	struct device *device;
+	const char *name;
+	struct job *job;
+
+	if (get_name(request, &name, failure) < 0)
+		return failure->r;
+	device = registry_find(request->control->manager->registry, name);
+	if (device == NULL)
+		return failure->r = btt_error_set(&failure->error, -ENODEV,
+			   "there is no device named '%s'", name);
+	job = scrub_last_job(device);
+	device_unref(device);
+	if (job != NULL)
+		return answer_with(request, job, true, failure);
+	answer_idle(request, name);
+	return 0;
+}
