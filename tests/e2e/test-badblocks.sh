@@ -171,7 +171,7 @@ test_crash() {
 	local server
 	ctl inject-error -q -B 20 disk0
 	ctl inject-error -q -N -B 4700 disk0
-	ctl start-scrub -q --rate 2M disk0
+	ctl start-scrub -q --rate 4M disk0
 	wait_for 20 scrub_is_in_data || die "the scrub does not come to the data"
 	server=$(server_of "${daemons[$control_mnt]}")
 	kill -KILL "$server"

@@ -6,7 +6,7 @@ usage: bad_blocks.py SOCKET NAME FILE
 
 Plants, reads, writes and clears, and compares what the monitor tells with what
 was done: each change once, in this order, in numbers without gaps.  The device
-has sectors of 4096 bytes, at least 200 of them, and nothing planted.
+has sectors of 4096 bytes, at least 300 of them, and nothing planted.
 """
 import errno
 import mmap
@@ -119,7 +119,7 @@ os.fsync(fd)
 for turn in range(4000):
     if listed() == (0, 0):
         break
-    write(100 + turn % 50, 1)
+    write(200 + turn % 50, 1)
     if turn % 64 == 0:
         os.fsync(fd)
 same("listed after many writes", (0, 0), listed())
