@@ -36,6 +36,7 @@ set(BTTCTL_SOURCES
   label_list.c
   log_text.c
   map_run.c
+  monitor_config.c
   occupant.c
   progress.c
   remote.c

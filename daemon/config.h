@@ -15,12 +15,7 @@
  *
  * The section [bttfs] is the daemon's, each other one is a device's and has its
  * name.  Keys are the words of the command line (words.h); one that takes no
- * value there is yes or no here.
- *
- * libinih splits lines into sections, keys and values.  It cuts what is too long
- * for it and overlooks what it does not understand, so what it gets to see is
- * looked at before: a file is read as it was meant, or refused with the line
- * that is to blame.
+ * value there is yes or no here.  See ini_file.h.
  *
  * A file is read once, by the keeper, and handed to each of its servers as it
  * was then: one that is being edited cannot stop a server from following
@@ -35,10 +30,6 @@
 
 /* The daemon's section. */
 #define CONFIG_DAEMON "bttfs"
-/* Longest file; some hundred bytes for each of as many devices as there can be. */
-#define CONFIG_BYTES_MAX (4u << 20)
-/* Longest name of a section: libinih cuts longer ones. */
-#define CONFIG_NAME_MAX 49u
 
 struct config {
 	size_t ndevice;

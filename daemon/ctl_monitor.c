@@ -8,18 +8,30 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "ctl_online.h"
-#include "size.h"
+#include "monitor_config.h"
 #include "system_error.h"
 
 struct monitor_options {
 	struct ctl_online online;
 	const char *names;
 	const char *events;
+	const char *log;
+	const char *config;
 	struct ctl_number count;
 	bool snapshot;
+};
+
+/* Options, or else configuration, and where lines go. */
+struct monitor {
+	const struct monitor_options *options;
+	const char *names;
+	const char *events;
+	const char *log;
+	FILE *out; /* NULL: syslog */
 };
 
 static const struct ctl_option table[] = {
@@ -27,8 +39,13 @@ static const struct ctl_option table[] = {
 	    "NAMES", NULL, "only events of these devices (a,b,...)" },
 	{ 'e', "event", CTL_TEXT, offsetof(struct monitor_options, events),
 	    "EVENTS", NULL, "only these events (namespace-failed,...)" },
-	{ 'c', "count", CTL_NUMBER, offsetof(struct monitor_options, count),
-	    "N", NULL, "end after so many" },
+	{ 'l', "log", CTL_PATH, offsetof(struct monitor_options, log), "FILE",
+	    NULL, "append to FILE, or to 'syslog', or 'standard' output" },
+	{ 'c', "config-file", CTL_PATH,
+	    offsetof(struct monitor_options, config), "FILE", NULL,
+	    "take the rest from FILE, not from " MONITOR_CONFIG_DIRECTORY },
+	{ 0, "count", CTL_NUMBER, offsetof(struct monitor_options, count), "N",
+	    NULL, "end after so many" },
 	{ 0, "snapshot", CTL_SWITCH, offsetof(struct monitor_options, snapshot),
 	    NULL, NULL, "begin with how everything is" },
 	CTL_OPTION_SOCKET,
@@ -36,17 +53,17 @@ static const struct ctl_option table[] = {
 	CTL_OPTION_END,
 };
 
-/* Is text one of a list with commas?  NULL has all. */
+/* Is text in a list, parted by commas or blanks?  NULL and "all" have all. */
 static bool
 is_listed(const char *list, const char *text)
 {
 	size_t n, part;
 
-	if (list == NULL)
+	if (list == NULL || strcmp(list, "all") == 0)
 		return true;
 	n = strlen(text);
 	for (;; list += part + 1) {
-		part = strcspn(list, ",");
+		part = strcspn(list, ", ");
 		if (part == n && strncmp(list, text, n) == 0)
 			return true;
 		if (list[part] == '\0')
@@ -72,7 +89,7 @@ event_name(struct json_object *frame)
 }
 
 static bool
-is_wanted(const struct monitor_options *options, struct json_object *frame)
+is_wanted(const struct monitor *monitor, struct json_object *frame)
 {
 	struct json_object *device;
 	const char *name;
@@ -81,25 +98,26 @@ is_wanted(const struct monitor_options *options, struct json_object *frame)
 	/* That there is something to be missed concerns everybody. */
 	if (strcmp(name, "events-lost") == 0)
 		return true;
-	if (!is_listed(options->events, name))
+	if (!is_listed(monitor->events, name))
 		return false;
-	if (options->names == NULL)
+	if (monitor->names == NULL)
 		return true;
 	device = ctl_get(frame, "namespace");
 	return device != NULL &&
-	    is_listed(options->names, ctl_get_text(device, "dev"));
+	    is_listed(monitor->names, ctl_get_text(device, "dev"));
 }
 
 static void
-print_line(struct json_object *object)
+print_line(FILE *out, struct json_object *object)
 {
-	puts(json_object_to_json_string_ext(
-	    object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	fprintf(out, "%s\n",
+	    json_object_to_json_string_ext(object,
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 /* "12:01:02.123", local time; the timestamp is seconds and nanoseconds. */
 static void
-print_time(const char *timestamp)
+print_time(FILE *out, const char *timestamp)
 {
 	struct tm parts;
 	char text[16];
@@ -110,11 +128,11 @@ print_time(const char *timestamp)
 	if (localtime_r(&seconds, &parts) == NULL ||
 	    strftime(text, sizeof(text), "%H:%M:%S", &parts) == 0)
 		return;
-	printf("%s%.4s  ", text, dot);
+	fprintf(out, "%s%.4s  ", text, dot);
 }
 
 static void
-print_detail(struct json_object *frame)
+print_detail(FILE *out, struct json_object *frame)
 {
 	static const char *const keys[] = { "cause", "finding", "area", "stage",
 		"errno", "count", "job", "verb", "state" };
@@ -122,7 +140,7 @@ print_detail(struct json_object *frame)
 	size_t i;
 
 	if (ctl_get(frame, "count") != NULL)
-		printf(", count %s", ctl_get_text(frame, "count"));
+		fprintf(out, ", count %s", ctl_get_text(frame, "count"));
 	if ((detail = ctl_get(frame, "detail")) == NULL)
 		return;
 	ranges = ctl_get(detail, "badblocks");
@@ -135,30 +153,32 @@ print_detail(struct json_object *frame)
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (ctl_get(detail, keys[i]) != NULL)
-			printf(
-			    ", %s %s", keys[i], ctl_get_text(detail, keys[i]));
+			fprintf(out, ", %s %s", keys[i],
+			    ctl_get_text(detail, keys[i]));
 	}
 	if (ctl_get(detail, "message") != NULL)
-		printf(": %s", ctl_get_text(detail, "message"));
+		fprintf(out, ": %s", ctl_get_text(detail, "message"));
 }
 
 static void
-print_event(struct json_object *frame)
+print_event(FILE *out, struct json_object *frame)
 {
 	struct json_object *device;
 
-	print_time(ctl_get_text(frame, "timestamp"));
+	print_time(out, ctl_get_text(frame, "timestamp"));
 	device = ctl_get(frame, "namespace");
-	printf("%-20s  %s", device != NULL ? ctl_get_text(device, "dev") : "-",
+	fprintf(out, "%-20s  %s",
+	    device != NULL ? ctl_get_text(device, "dev") : "-",
 	    event_name(frame));
-	print_detail(frame);
-	putchar('\n');
+	print_detail(out, frame);
+	fputc('\n', out);
 }
 
 static void
 print_snapshot(
-    const struct monitor_options *options, struct json_object *message)
+    const struct monitor *monitor, FILE *out, struct json_object *message)
 {
+	const struct monitor_options *options = monitor->options;
 	struct json_object *snapshot, *device;
 	size_t i;
 
@@ -166,40 +186,66 @@ print_snapshot(
 		return;
 	if (options->online.common.json) {
 		json_object_object_del(message, "id");
-		print_line(message);
+		print_line(out, message);
 		return;
 	}
 	snapshot = ctl_get(message, "snapshot");
 	for (i = 0; i < json_object_array_length(snapshot); i++) {
 		device = json_object_array_get_idx(snapshot, i);
-		printf("now           %-20s  %s\n", ctl_get_text(device, "dev"),
-		    ctl_get_text(device, "state"));
+		if (is_listed(monitor->names, ctl_get_text(device, "dev")))
+			fprintf(out, "now           %-20s  %s\n",
+			    ctl_get_text(device, "dev"),
+			    ctl_get_text(device, "state"));
 	}
 }
 
 /* Prints what a message says, if it is wanted; true if it was an event. */
 static bool
-show(const struct monitor_options *options, struct json_object *message)
+show(const struct monitor *monitor, FILE *out, struct json_object *message)
 {
 	struct json_object *frame;
 
 	if (ctl_get(message, "snapshot") != NULL) {
-		print_snapshot(options, message);
+		print_snapshot(monitor, out, message);
 		return false;
 	}
 	frame = ctl_get(message, "event");
-	if (frame == NULL || !is_wanted(options, frame))
+	if (frame == NULL || !is_wanted(monitor, frame))
 		return false;
-	if (options->online.common.json)
-		print_line(frame);
+	if (monitor->options->online.common.json)
+		print_line(out, frame);
 	else
-		print_event(frame);
+		print_event(out, frame);
 	return true;
 }
 
-static int
-follow(const struct monitor_options *options, struct remote *remote)
+/* The same to the system's log, a message a line. */
+static bool
+show_in_syslog(const struct monitor *monitor, struct json_object *message)
 {
+	char *text = NULL, *rest, *line;
+	size_t bytes;
+	FILE *out;
+	bool is;
+
+	if ((out = open_memstream(&text, &bytes)) == NULL)
+		ctl_die_of_memory();
+	is = show(monitor, out, message);
+	if (fclose(out) != 0)
+		ctl_die_of_memory();
+	rest = text;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (line[0] != '\0')
+			syslog(LOG_DAEMON | LOG_NOTICE, "%s", line);
+	}
+	free(text);
+	return is;
+}
+
+static int
+follow(const struct monitor *monitor, struct remote *remote)
+{
+	const struct monitor_options *options = monitor->options;
 	struct json_object *message;
 	uint32_t n = 0;
 	int r;
@@ -211,11 +257,14 @@ follow(const struct monitor_options *options, struct remote *remote)
 			return r;
 		if (ctl_reply_error(message) != NULL)
 			r = -EPROTO;
-		else if (show(options, message))
-			n++;
+		else if (monitor->out == NULL)
+			n += show_in_syslog(monitor, message);
+		else
+			n += show(monitor, monitor->out, message);
 		json_object_put(message);
 		/* Whoever reads a pipe wants it now, or has gone. */
-		if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		if (r == 0 && monitor->out != NULL &&
+		    (fflush(monitor->out) != 0 || ferror(monitor->out)))
 			r = -EPIPE;
 		if (r < 0)
 			return r;
@@ -223,24 +272,70 @@ follow(const struct monitor_options *options, struct remote *remote)
 	return 0;
 }
 
+/* Where lines are to go; 0 or a negative errno. */
 static int
-run(const void *arg, char *const operands[])
+open_log(struct monitor *monitor)
 {
-	const struct monitor_options *options = arg;
+	monitor->out = stdout;
+	if (monitor->log == NULL || strcmp(monitor->log, "standard") == 0)
+		return 0;
+	if (strcmp(monitor->log, "syslog") == 0) {
+		openlog("bttctl", LOG_PID, LOG_DAEMON);
+		monitor->out = NULL;
+		return 0;
+	}
+	monitor->out = fopen(monitor->log, "ae");
+	return monitor->out == NULL ? -errno : 0;
+}
+
+static int
+open_and_follow(struct monitor *monitor)
+{
 	struct remote *remote;
 	int status, r;
 
-	(void)operands;
-	remote = ctl_online_open(&options->online, &status);
+	remote = ctl_online_open(&monitor->options->online, &status);
 	if (remote == NULL)
 		return status;
-	r = follow(options, remote);
+	if ((r = open_log(monitor)) < 0) {
+		remote_close(remote);
+		return ctl_fail(monitor->log, r, NULL);
+	}
+	r = follow(monitor, remote);
 	remote_close(remote);
+	if (monitor->out != NULL && monitor->out != stdout)
+		(void)fclose(monitor->out); /* was flushed after each line */
 	if (r < 0)
 		warnx("monitor: %s",
 		    r == -ECONNRESET ? "the daemon has gone"
 				     : system_error_text(r));
 	return ctl_exit_status(r);
+}
+
+/* What no option says the configuration may (UI-11). */
+static int
+run(const void *arg, char *const operands[])
+{
+	const struct monitor_options *options = arg;
+	struct monitor monitor = { .options = options };
+	struct btt_error error = { "" };
+	struct monitor_config config;
+	int r;
+
+	(void)operands;
+	r = monitor_config_read(options->config, &config, &error);
+	if (r < 0) {
+		warnx("%s", error.text);
+		monitor_config_fini(&config);
+		return ctl_exit_status(r);
+	}
+	monitor.names = options->names != NULL ? options->names : config.names;
+	monitor.events =
+	    options->events != NULL ? options->events : config.events;
+	monitor.log = options->log != NULL ? options->log : config.log;
+	r = open_and_follow(&monitor);
+	monitor_config_fini(&config);
+	return r;
 }
 
 static_assert(sizeof(struct monitor_options) <= CTL_OPTIONS_MAX, "room");

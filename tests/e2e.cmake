@@ -44,6 +44,7 @@ bttfs_e2e_test(e2e-stress-long test-stress.sh 30 64M
 bttfs_e2e_test(e2e-config test-config.sh LABELS e2e)
 bttfs_e2e_test(e2e-control test-control.sh LABELS e2e)
 bttfs_e2e_test(e2e-badblocks test-badblocks.sh LABELS e2e)
+bttfs_e2e_test(e2e-monitor test-monitor.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-wedge test-control-wedge.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-many test-control-many.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-stress test-control-stress.sh 10 LABELS e2e)

@@ -224,7 +224,7 @@ test_destroy() {
 test_monitor() {
 	local monitor
 	background "$work/events" "$bttctl" monitor --socket "$control" -j \
-	    -c 4 -n disk1 -e namespace-attached,namespace-detached,namespace-failed
+	    --count 4 -n disk1 -e namespace-attached,namespace-detached,namespace-failed
 	monitor=$child
 	background "$work/all" "$bttctl" monitor --socket "$control" -j \
 	    --snapshot
