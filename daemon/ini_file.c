@@ -278,7 +278,7 @@ static int
 read_all(int fd, char **text, size_t *size)
 {
 	size_t room = 0;
-	char *larger;
+	char *larger, *to;
 	ssize_t n;
 
 	for (;;) {
@@ -288,8 +288,8 @@ read_all(int fd, char **text, size_t *size)
 				return -ENOMEM;
 			*text = larger;
 		}
-		n = SYNC_SLEEPS(
-		    pread(fd, *text + *size, room - *size, (off_t)*size));
+		to = *text + *size;
+		n = SYNC_SLEEPS(pread(fd, to, room - *size, (off_t)*size));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
