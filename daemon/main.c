@@ -153,7 +153,7 @@ open_session(struct daemon *daemon, struct btt_error *error)
 	} else if ((r = keeper_client_mount(daemon->keeper, &fd, error)) < 0)
 		return r;
 	r = session_open(fd, agreed_fd, &context, daemon->manager->pool,
-	    daemon->nworker, workers_want_rings(daemon->options),
+	    daemon->nworker, workers_with_ring(daemon->options),
 	    &daemon->session, error);
 	if (r < 0 || daemon->follows)
 		return r;
@@ -219,7 +219,7 @@ log_session(const struct daemon *daemon)
 	struct session_info info;
 
 	session_get_info(daemon->session, &info);
-	if (workers_want_rings(daemon->options))
+	if (workers_with_ring(daemon->options) > 0)
 		log_transport(daemon, &info);
 	log_say(&daemon->log, LOG_DEBUG,
 	    "FUSE 7.%u, requests up to %u bytes, %u workers, shared mmap: %s, "

@@ -129,6 +129,16 @@ set_transport(void *target, const char *value, struct btt_error *error)
 	return 0;
 }
 
+static int
+set_streaming(void *target, const char *value, struct btt_error *error)
+{
+	struct options *options = target;
+
+	(void)value, (void)error;
+	options->streaming = true;
+	return 0;
+}
+
 #define NO_SOCKET "none"
 
 static int
@@ -193,6 +203,9 @@ static const struct word words[] = {
 	    "how requests come from the kernel: by /dev/fuse, or\n"
 	    "faster by io_uring, but then a crash of the server\n"
 	    "ends the mount (default: auto, io_uring if crashes=0)" },
+	{ "streaming", NULL, set_streaming,
+	    "with io_uring, suit few large requests under way\n"
+	    "together rather than many small ones" },
 	{ "fsname", "NAME", set_fsname,
 	    "the source that mount(8) shows (default: BACKING)" },
 	{ "socket", "PATH", set_socket,

@@ -52,6 +52,7 @@ struct options {
 	bool sync;
 	unsigned nworker; /* 0: chosen by session */
 	enum options_transport transport;
+	bool streaming;        /* few large requests rather than many small */
 	unsigned hang_seconds; /* of a server, before it is killed; 0: no */
 	unsigned ncrash;       /* of servers in a minute, to live with */
 	int ask_socket, notice_socket; /* of a server, to its keeper; else -1 */

@@ -18,6 +18,7 @@
  * request, so with many CPUs there are fewer.
  */
 #define NENTRY_MAX 16u
+#define NENTRY_SHARED 4u /* where a queue has several rings (fuse.md 3.5) */
 #define NENTRY_MIN 2u
 #define NENTRY_ALL 64u
 
@@ -42,13 +43,14 @@ ring_nqueue(void)
 }
 
 static unsigned
-choose_nentry(void)
+choose_nentry(unsigned nring)
 {
+	unsigned most = nring > 1 ? NENTRY_SHARED : NENTRY_MAX;
 	unsigned n = NENTRY_ALL / ring_nqueue();
 
 	if (n < NENTRY_MIN)
 		return NENTRY_MIN;
-	return n > NENTRY_MAX ? NENTRY_MAX : n;
+	return n > most ? most : n;
 }
 
 /* A page for the header, then the payload. */
@@ -83,7 +85,8 @@ make_entries(struct ring *ring, size_t payload_bytes)
 }
 
 int
-ring_new(int fd, unsigned queue, size_t payload_bytes, struct ring **ret_ring)
+ring_new(int fd, unsigned queue, unsigned nring, size_t payload_bytes,
+    struct ring **ret_ring)
 {
 	/* Commands of FUSE are longer than others. */
 	struct io_uring_params params = { .flags = IORING_SETUP_SQE128 };
@@ -94,7 +97,7 @@ ring_new(int fd, unsigned queue, size_t payload_bytes, struct ring **ret_ring)
 		return -ENOMEM;
 	ring->fd = fd;
 	ring->queue = queue;
-	ring->nentry = choose_nentry();
+	ring->nentry = choose_nentry(nring);
 	r = io_uring_queue_init_params(ring->nentry, &ring->uring, &params);
 	if (r < 0) {
 		free(ring);

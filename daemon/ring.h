@@ -34,14 +34,15 @@ struct ring_entry {
 unsigned ring_nqueue(void);
 
 /*
- * The queue of that CPU on /dev/fuse, with entries for requests of up to
- * payload_bytes, in memory that is locked if that is allowed.  Until
- * ring_wait nothing is told to the kernel's FUSE.
+ * A ring on the queue of that CPU on /dev/fuse, with entries for requests of up
+ * to payload_bytes, in memory that is locked if that is allowed.  Until
+ * ring_wait nothing is told to the kernel's FUSE.  Of the nring rings that a
+ * queue gets the kernel takes whichever entry was given back last.
  *
  * Returns 0; -ENOSYS, -EPERM or what else io_uring_setup(2) says where there is
  * no io_uring for us; -ENOMEM.
  */
-int ring_new(int fd, unsigned queue, size_t payload_bytes,
+int ring_new(int fd, unsigned queue, unsigned nring, size_t payload_bytes,
     struct ring **ret_ring) BTT_MUST_CHECK;
 /* NULL is fine. */
 void ring_free(struct ring *ring);

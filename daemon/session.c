@@ -159,7 +159,7 @@ agree(struct session *session, int agreed_fd, struct btt_error *error)
 
 int
 session_open(int fd, int agreed_fd, const struct fs_context *context,
-    struct btt_worker_pool *pool, unsigned nworker, bool wants_rings,
+    struct btt_worker_pool *pool, unsigned nworker, unsigned nring,
     struct session **ret_session, struct btt_error *error)
 {
 	struct session *session;
@@ -176,7 +176,7 @@ session_open(int fd, int agreed_fd, const struct fs_context *context,
 	session->pool = pool;
 	session->fd = fd;
 	session->nworker = nworker;
-	session->wants_rings = wants_rings;
+	session->nring = nring;
 	session->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	session->info.buffers_locked = true;
 	session->agreed_fd = -1;

@@ -38,15 +38,16 @@ struct session_info {
  * Take over a descriptor on which the kernel's INIT waits, and answer it; or
  * one on which a predecessor did so, whose memory of that is agreed_fd then,
  * else -1.  fd is the session's from now on, also when an error is returned.
- * Worker i of the session uses worker i of the pool, which has nworker.  With
- * wants_rings, and if the kernel offers it, requests come over io_uring
- * (ring.h): that takes a worker for each CPU, and one more.
+ * Worker i of the session uses worker i of the pool, which has nworker.  If the
+ * kernel offers it, requests come over io_uring (ring.h) to the first nring of
+ * them, which are as many for each CPU, 0 if that is not wanted; what does not
+ * come that way takes one more.
  *
  * Errors: -EPROTO if the kernel's protocol is too old or it sent something
  * else; -ENODEV if the mount is gone already; -ENOMEM.
  */
 int session_open(int fd, int agreed_fd, const struct fs_context *context,
-    struct btt_worker_pool *pool, unsigned nworker, bool wants_rings,
+    struct btt_worker_pool *pool, unsigned nworker, unsigned nring,
     struct session **ret_session, struct btt_error *error) BTT_MUST_CHECK;
 
 /*

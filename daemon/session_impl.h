@@ -68,7 +68,7 @@ struct session {
 	size_t page_bytes;            /* [I] */
 	struct session_info info;     /* [I] */
 	bool is_resumed;              /* [I] a mount that another one served */
-	bool wants_rings;             /* [I] see session_open */
+	unsigned nring;               /* [I] see session_open */
 	uint64_t init_flags;          /* [N] that the kernel offers */
 	int init_error;               /* [N] of the answer to INIT */
 	unsigned nworker;             /* [I] */

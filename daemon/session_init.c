@@ -150,7 +150,7 @@ process_init(struct session *session, size_t n, struct btt_error *error)
 	 * A mount that was served over /dev/fuse goes on so.  Where there can
 	 * be no rings, there is that.
 	 */
-	if (session->wants_rings && !session->is_resumed &&
+	if (session->nring > 0 && !session->is_resumed &&
 	    (session->init_flags & FUSE_OVER_IO_URING) != 0)
 		session->info.ring_error = session_make_rings(session);
 	if (!session->is_resumed &&

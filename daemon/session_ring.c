@@ -19,12 +19,13 @@ session_make_rings(struct session *session)
 	int r = 0;
 
 	/* What does not come by a ring, as FORGET, needs one more. */
-	if (n >= session->nworker)
+	if (session->nring < n || session->nring >= session->nworker)
 		return -EINVAL;
-	for (unsigned i = 0; i < n && r == 0; i++) {
+	for (unsigned i = 0; i < session->nring && r == 0; i++) {
 		struct worker *worker = &session->workers[i];
 
-		r = ring_new(session->fd, i, FS_IO_MAX, &worker->ring);
+		r = ring_new(session->fd, i % n, session->nring / n, FS_IO_MAX,
+		    &worker->ring);
 		if (r == 0 && !ring_is_locked(worker->ring))
 			session->info.buffers_locked = false;
 	}

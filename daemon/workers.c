@@ -41,24 +41,22 @@ has_page_granular(const struct options *options)
  * (fuse.md 6): unasked that is chosen only where a crash is the end anyway.
  * And a sync of one device holds up what else is in the ring.
  */
-bool
-workers_want_rings(const struct options *options)
+unsigned
+workers_with_ring(const struct options *options)
 {
+	bool wanted = options->transport == OPTIONS_TRANSPORT_RING;
+
 	if (options->transport == OPTIONS_TRANSPORT_AUTO)
-		return options->ncrash == 0 && !has_page_granular(options);
-	return options->transport == OPTIONS_TRANSPORT_RING;
+		wanted = options->ncrash == 0 && !has_page_granular(options);
+	if (!wanted)
+		return 0;
+	return ring_nqueue() * (options->streaming ? 2 : 1);
 }
 
-unsigned
-workers_choose(const struct options *options)
+static unsigned
+choose(const struct options *options)
 {
 	long ncpu;
-
-	if (workers_want_rings(options)) {
-		unsigned least = ring_nqueue() + 1;
-
-		return options->nworker > least ? options->nworker : least;
-	}
 
 	if (options->nworker != 0)
 		return options->nworker;
@@ -68,4 +66,14 @@ workers_choose(const struct options *options)
 	if (ncpu < NWORKER_MIN)
 		return NWORKER_MIN;
 	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
+}
+
+unsigned
+workers_choose(const struct options *options)
+{
+	unsigned nring = workers_with_ring(options);
+
+	if (nring == 0)
+		return choose(options);
+	return options->nworker > nring + 1 ? options->nworker : nring + 1;
 }

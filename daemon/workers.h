@@ -6,12 +6,14 @@
  * workers -- how many threads serve a mount, and by which way requests come to
  * them, as far as its options leave that open.
  */
-#include <stdbool.h>
-
 #include "options.h"
 
-/* Both look at the devices' media, and believe nothing of those to come. */
+/*
+ * How many in all; and how many of them get requests over io_uring, if the
+ * kernel offers it.  Both look at the devices' media, and believe nothing of
+ * those to come.
+ */
 unsigned workers_choose(const struct options *options);
-bool workers_want_rings(const struct options *options);
+unsigned workers_with_ring(const struct options *options);
 
 #endif

@@ -238,7 +238,9 @@ def plot(rows, path):
 def start(work, args):
     subjects = []
     for kind in fuse_servers.ALL:
-        if args.subjects and kind.name not in args.subjects.split(","):
+        wanted = args.subjects.split(",") if args.subjects else \
+            [k.name for k in fuse_servers.ALL if k.is_usual]
+        if kind.name not in wanted:
             continue
         subject = kind(work, args.size << 20)
         try:

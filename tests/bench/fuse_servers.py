@@ -55,7 +55,7 @@ def descendants(pids):
 
 class Subject:
     name = ""
-    is_peer = False  # a program of others
+    is_usual = True  # else only when asked for
 
     def __init__(self, work, size):
         self.size = size
@@ -206,9 +206,14 @@ class BttfsRing(Bttfs):
         super().begin()
 
 
+class BttfsStreaming(BttfsRing):
+    name = "bttfs-streaming"
+    options = ["transport=io_uring", "streaming"]
+    is_usual = False
+
+
 class StorageDaemon(Subject):
     name = "qsd"
-    is_peer = True
     options = ""
 
     def begin(self):
@@ -235,7 +240,6 @@ class StorageDaemonNative(StorageDaemon):
 
 class Nbd(Subject):
     name = "nbdfuse"
-    is_peer = True
 
     def begin(self):
         needs("nbdkit")
@@ -250,5 +254,5 @@ class Nbd(Subject):
         return self.file
 
 
-ALL = [Memory, Bttfs, MemoryRing, BttfsRing, StorageDaemon,
+ALL = [Memory, Bttfs, MemoryRing, BttfsRing, BttfsStreaming, StorageDaemon,
        StorageDaemonNative, Nbd]

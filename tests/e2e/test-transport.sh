@@ -51,8 +51,9 @@ test_data() {
 	check "not clean" is_clean "$image"
 }
 
+# Two threads for each queue.
 test_loop() {
-	mount_bttfs "$image" "$mnt" "$ring"
+	mount_bttfs "$image" "$mnt" "$ring,streaming"
 	mkloop "$file" --direct-io=on --sector-size 4096
 	check "mkfs" mkfs.ext4 -q "$loop"
 	check "mount" mount_ext4
