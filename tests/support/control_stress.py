@@ -7,7 +7,7 @@ usage: control_stress.py SOCKET MOUNT DIRECTORY SECONDS SEED BTTCTL
 DIRECTORY has the images vol0, vol1, ...  Attach, detach (by force too), list,
 stats, check of what is detached, errors planted and cleared, data written and
 read back, and monitors that compare the events with what they are to be.
-Everything is allowed to be refused for a reason that somebody else's doing
+Scrubs are begun and cancelled, too.  Everything is allowed to be refused for a reason that somebody else's doing
 gives; anything else ends it with status 1.
 """
 import errno
@@ -120,14 +120,24 @@ def inspect(link, dice):
 def trouble(link, dice):
     if "inject-error" not in VERBS:
         return
-    name = dice.choice(NAMES)
-    if dice.random() < 0.5:
+    name, what = dice.choice(NAMES), dice.random()
+    if what < 0.4:
         attempt("inject", {"ENODEV", "ENOSPC"}, lambda: link.call(
-            "inject-error", name=name, block=dice.randrange(600, 1000),
-            count=1))
-    else:
+            "inject-error", name=name, block=dice.randrange(1000), count=1,
+            latent=dice.random() < 0.3))
+    elif what < 0.7:
         attempt("clear", {"ENODEV", "EROFS", "EIO"}, lambda: link.call(
             "clear-errors", name=name))
+    elif what < 0.9:
+        attempt("scrub", {"ENODEV", "EBUSY", "ECANCELED"}, lambda: link.call(
+            "start-scrub", name=name, wait=dice.random() < 0.2))
+    else:
+        job = next((job["job"] for job in link.call("jobs")
+                    if job["verb"] == "scrub" and job["state"] == "running"),
+                   None)
+        if job is not None:
+            attempt("cancel", {"EALREADY", "ENOENT", "ECANCELED"},
+                    lambda: link.call("cancel", job=job))
 
 
 def work(number, what):
