@@ -21,6 +21,7 @@
 /* How an option's value is read, and into which type it goes. */
 enum ctl_kind {
 	CTL_SWITCH, /* no value; bool */
+	CTL_COUNT,  /* no value; unsigned, how often it was given */
 	CTL_SIZE,   /* struct ctl_size */
 	CTL_NUMBER, /* struct ctl_number */
 	CTL_UUID,   /* struct ctl_uuid */
@@ -147,6 +148,9 @@ void ctl_list_options(const struct ctl_command *command);
  * has no line.  Returns false if there is no such option.
  */
 bool ctl_list_values(const struct ctl_command *command, const char *option);
+
+/* Is text in a list that commas or blanks part?  NULL and "all" have all. */
+bool ctl_is_listed(const char *list, const char *text);
 
 /* UI-1: the low byte of the negative errno, never 0 for a failure. */
 int ctl_exit_status(int r);

@@ -15,10 +15,17 @@
 static const char *const states[] = { "probing", "live", "readonly", "draining",
 	"failed", NULL };
 
+/* As ndctl has them; all of ours are of the first kind. */
+static const char *const modes[] = { "sector", "raw", "fsdax", "devdax", NULL };
+
 struct list_options {
 	struct ctl_online online;
-	struct ctl_choice state;
+	const char *filter;
+	struct ctl_choice state, mode;
 	struct ctl_uuid uuid;
+	unsigned verbosity;
+	bool namespaces;
+	bool jobs;
 	bool arenas;
 	bool media_errors;
 	bool human;
@@ -26,10 +33,19 @@ struct list_options {
 };
 
 static const struct ctl_option list_table[] = {
+	{ 'n', "name", CTL_TEXT, offsetof(struct list_options, filter), "NAMES",
+	    NULL, "only devices of these names (a,b,...)" },
+	{ 'm', "mode", CTL_CHOICE, offsetof(struct list_options, mode), "MODE",
+	    modes, "only devices of that mode, which is sector" },
 	{ 's', "state", CTL_CHOICE, offsetof(struct list_options, state),
 	    "STATE", states, "only devices in that state" },
 	{ 'U', "uuid", CTL_UUID, offsetof(struct list_options, uuid), "UUID",
 	    NULL, "only the device with that UUID" },
+	{ 'N', "namespaces", CTL_SWITCH,
+	    offsetof(struct list_options, namespaces), NULL, NULL,
+	    "list devices (the default)" },
+	{ 'J', "jobs", CTL_SWITCH, offsetof(struct list_options, jobs), NULL,
+	    NULL, "list jobs instead, as the command jobs does" },
 	{ 'A', "arenas", CTL_SWITCH, offsetof(struct list_options, arenas),
 	    NULL, NULL, "show their arenas too" },
 	{ 'M', "media-errors", CTL_SWITCH,
@@ -41,7 +57,8 @@ static const struct ctl_option list_table[] = {
 	    NULL, "print names only" },
 	CTL_OPTION_SOCKET,
 	CTL_OPTION_JSON,
-	CTL_OPTION_VERBOSE,
+	{ 'v', "verbose", CTL_COUNT, offsetof(struct list_options, verbosity),
+	    NULL, NULL, "say more; twice: arenas too, thrice: bad blocks too" },
 	CTL_OPTION_END,
 };
 
@@ -76,6 +93,12 @@ is_wanted(const struct list_options *options, struct json_object *device)
 {
 	char uuid[BTT_UUID_TEXT_BYTES];
 
+	if (!ctl_is_listed(options->filter, ctl_get_text(device, "dev")))
+		return false;
+	if (options->mode.given &&
+	    strcmp(ctl_get_text(device, "mode"), modes[options->mode.index]) !=
+		0)
+		return false;
 	if (options->state.given &&
 	    strcmp(ctl_get_text(device, "state"),
 		states[options->state.index]) != 0)
@@ -208,7 +231,7 @@ print_table(const struct list_options *options, struct json_object *devices)
 	for (i = 0; i < json_object_array_length(devices); i++) {
 		device = json_object_array_get_idx(devices, i);
 		print_row(colour_of(stdout), device, width);
-		if (options->online.common.verbose)
+		if (options->verbosity > 0)
 			print_details(device);
 		print_arenas(device);
 		print_badblocks(device);
@@ -255,8 +278,9 @@ list_one(const struct list_options *options, struct remote *remote,
 	args = ctl_new_object();
 	if (name != NULL)
 		ctl_add_text(args, "name", name);
-	ctl_add_bool(args, "arenas", options->arenas);
-	ctl_add_bool(args, "media_errors", options->media_errors);
+	ctl_add_bool(args, "arenas", options->arenas || options->verbosity > 1);
+	ctl_add_bool(args, "media_errors",
+	    options->media_errors || options->verbosity > 2);
 	result = ctl_online_ask(
 	    remote, name != NULL ? name : "list", "list", args, &status);
 	if (result == NULL)
@@ -279,6 +303,8 @@ run_list(const void *arg, char *const operands[])
 	int status, r;
 	size_t i;
 
+	if (options->jobs)
+		return ctl_jobs.run(options, operands);
 	remote = ctl_online_open(&options->online, &status);
 	if (remote == NULL)
 		return status;

@@ -53,24 +53,6 @@ static const struct ctl_option table[] = {
 	CTL_OPTION_END,
 };
 
-/* Is text in a list, parted by commas or blanks?  NULL and "all" have all. */
-static bool
-is_listed(const char *list, const char *text)
-{
-	size_t n, part;
-
-	if (list == NULL || strcmp(list, "all") == 0)
-		return true;
-	n = strlen(text);
-	for (;; list += part + 1) {
-		part = strcspn(list, ", ");
-		if (part == n && strncmp(list, text, n) == 0)
-			return true;
-		if (list[part] == '\0')
-			return false;
-	}
-}
-
 /* The one key of "event". */
 static const char *
 event_name(struct json_object *frame)
@@ -98,13 +80,13 @@ is_wanted(const struct monitor *monitor, struct json_object *frame)
 	/* That there is something to be missed concerns everybody. */
 	if (strcmp(name, "events-lost") == 0)
 		return true;
-	if (!is_listed(monitor->events, name))
+	if (!ctl_is_listed(monitor->events, name))
 		return false;
 	if (monitor->names == NULL)
 		return true;
 	device = ctl_get(frame, "namespace");
 	return device != NULL &&
-	    is_listed(monitor->names, ctl_get_text(device, "dev"));
+	    ctl_is_listed(monitor->names, ctl_get_text(device, "dev"));
 }
 
 static void
@@ -192,7 +174,7 @@ print_snapshot(
 	snapshot = ctl_get(message, "snapshot");
 	for (i = 0; i < json_object_array_length(snapshot); i++) {
 		device = json_object_array_get_idx(snapshot, i);
-		if (is_listed(monitor->names, ctl_get_text(device, "dev")))
+		if (ctl_is_listed(monitor->names, ctl_get_text(device, "dev")))
 			fprintf(out, "now           %-20s  %s\n",
 			    ctl_get_text(device, "dev"),
 			    ctl_get_text(device, "state"));

@@ -31,7 +31,7 @@ option_count(const struct ctl_command *command)
 static bool
 takes_value(const struct ctl_option *option)
 {
-	return option->kind != CTL_SWITCH;
+	return option->kind != CTL_SWITCH && option->kind != CTL_COUNT;
 }
 
 /* The tables getopt_long(3) wants, made from ours. */
@@ -141,6 +141,9 @@ parse_value(const struct ctl_option *option, const char *value, void *target,
 	switch (option->kind) {
 	case CTL_SWITCH:
 		*(bool *)target = true;
+		return 0;
+	case CTL_COUNT:
+		++*(unsigned *)target;
 		return 0;
 	case CTL_SIZE:
 		size = target;

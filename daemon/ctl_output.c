@@ -8,6 +8,23 @@
 #include "ctl.h"
 #include "system_error.h"
 
+bool
+ctl_is_listed(const char *list, const char *text)
+{
+	size_t n, part;
+
+	if (list == NULL || strcmp(list, "all") == 0)
+		return true;
+	n = strlen(text);
+	for (;; list += part + 1) {
+		part = strcspn(list, ", ");
+		if (part == n && strncmp(list, text, n) == 0)
+			return true;
+		if (list[part] == '\0')
+			return false;
+	}
+}
+
 int
 ctl_exit_status(int r)
 {

@@ -182,6 +182,17 @@ json.dump(json.load(sys.stdin)[0], sys.stdout)' | conforms disk1 device_live
 	same "an empty list" '[]' "$(ctl list -j -s draining | xargs)"
 	same "list by state" "disk0 disk1 disk2" \
 	    "$(ctl list --names -s live | xargs)"
+	same "list by names" "disk0 disk2" "$(ctl list --names -n disk0,disk2,x | xargs)"
+	same "list by no name" '[]' "$(ctl list -j -n x | xargs)"
+	same "list of a name that is none" 237 "$(status_of ctl list x)"
+	same "list by mode" "disk0 disk1 disk2" "$(ctl list --names -m sector | xargs)"
+	same "list by another mode" '' "$(ctl list -N --names -m fsdax)"
+	same "arenas with -v" 0 "$(ctl list -v disk1 | grep -c 'arena 0')"
+	same "arenas with -vv" 1 "$(ctl list -vv disk1 | grep -c 'arena 0')"
+	check "badblocks with -vvv" grep -q '"badblocks"' \
+	    <(ctl list -vvv -j disk1)
+	check "list -J" ctl list -J -j >"$work/json"
+	conforms "list -J" jobs <"$work/json"
 	same "list by UUID" disk2 "$(ctl list --names -U "$(ctl list -v disk2 |
 	    sed -n 's/^ *uuid *//p')")"
 	ctl detach -q disk1 disk2
