@@ -391,7 +391,11 @@ ping_ms(const struct keeper *keeper)
 	    (uint64_t)keeper->options->hang_seconds * 1000 / PINGS_PER_HANG;
 
 	if (ms > PING_MS_MAX || ms == 0)
-		return PING_MS_MAX;
+		ms = PING_MS_MAX;
+	/* systemd's watchdog may be more impatient. */
+	if (keeper->watchdog_ms != 0 &&
+	    ms > keeper->watchdog_ms / PINGS_PER_HANG)
+		ms = keeper->watchdog_ms / PINGS_PER_HANG;
 	return ms < PING_MS_MIN ? PING_MS_MIN : (unsigned)ms;
 }
 
@@ -468,9 +472,12 @@ static int
 start(struct keeper *keeper, int argc, char *argv[])
 {
 	struct process_guards guards;
+	uint64_t watchdog_us;
 	int r;
 
 	raise_nofile();
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		keeper->watchdog_ms = watchdog_us / 1000;
 	process_guard(keeper->options->debug, &guards); /* servers say what */
 	keeper->crashes =
 	    calloc(keeper->options->ncrash + 1u, sizeof(*keeper->crashes));

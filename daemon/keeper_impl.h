@@ -55,8 +55,9 @@ struct keeper {
 	bool yields;  /* it makes room for a successor */
 	bool leaving; /* and so do we: state is not NULL */
 	uint64_t pinged_ms, ponged_ms;
-	uint64_t killed_ms; /* for hanging; 0: not */
-	unsigned nhang;     /* in a row: of it and its predecessors */
+	uint64_t watchdog_ms; /* of systemd's; 0: none */
+	uint64_t killed_ms;   /* for hanging; 0: not */
+	unsigned nhang;       /* in a row: of it and its predecessors */
 
 	/* Of all servers. */
 	bool served;       /* one has */

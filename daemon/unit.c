@@ -9,7 +9,7 @@
  *		gives it to bttfs (keeper_held.c).  If the unit has left what it
  *		had with systemd, to be started again, there is nothing to do.
  *	bttfs-unit stop UNIT ...
- *		Unmount, as soon as nobody uses the mount or after a while in any
+ *		Stop bttfs-loop@.service, unmount, as soon as nobody uses the mount or after a while in any
  *		case, and wait for bttfs to see that and end.  Not for a restart.
  *	bttfs-unit clean UNIT ...
  *		When bttfs has ended: unmount unless it is to be started again.
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include <btt/media.h>
+#include <lanes/sync.h>
 #include <systemd/sd-daemon.h>
 
 #include "device_kept.h"
@@ -67,7 +68,7 @@ sleep_ms(long ms)
 {
 	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
-	(void)nanosleep(&time, NULL);
+	(void)SYNC_SLEEPS(nanosleep(&time, NULL));
 }
 
 /* Descriptors that may be -1. */
@@ -256,6 +257,7 @@ stop(struct unit *unit)
 	if (main_pid == NULL || unit_get_job(unit->name) == UNIT_START ||
 	    mount_find(unit->options.mountpoint, &mnt) < 0)
 		return 0;
+	unit_stop_loops(unit->name);
 	if ((r = unmount(unit, mnt)) == 0)
 		wait_for_end((pid_t)strtol(main_pid, NULL, 10));
 	mount_free(mnt);

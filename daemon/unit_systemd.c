@@ -61,6 +61,20 @@ unit_count_stored(char *unit)
 	return sscanf(text, "NFileDescriptorStore=%lu", &n) == 1 ? n : 0;
 }
 
+void
+unit_stop_loops(const char *unit)
+{
+	static const char prefix[] = "bttfs@";
+	char stop[] = "stop", option[] = "--quiet", text[ANSWER_BYTES];
+	char *loops;
+
+	if (strncmp(unit, prefix, strlen(prefix)) != 0 ||
+	    asprintf(&loops, "bttfs-loop@%s", unit + strlen(prefix)) < 0)
+		return;
+	ask_systemctl(stop, option, loops, text);
+	free(loops);
+}
+
 bool
 unit_stays_down(char *unit)
 {

@@ -20,6 +20,9 @@ enum unit_job {
 
 enum unit_job unit_get_job(char *unit);
 
+/* Stop the loop devices on top of it, and what is on top of these. */
+void unit_stop_loops(const char *unit);
+
 /* Does the unit say that it is never started again by itself? */
 bool unit_stays_down(char *unit);
 
