@@ -284,7 +284,9 @@ make_file_zero(struct backing *backing, uint64_t size,
 	if ((r = wipe(backing)) < 0)
 		return btt_error_set(
 		    error, r, "cannot be written: %s", system_error_text(r));
-	if (ftruncate(backing->fd, (off_t)size) < 0)
+	/* Some files of servers have a length and cannot be given one. */
+	if (size != backing->old_size &&
+	    ftruncate(backing->fd, (off_t)size) < 0)
 		return btt_error_set(error, -errno,
 		    "cannot be made %ju bytes long: %s", (uintmax_t)size,
 		    system_error_text(-errno));

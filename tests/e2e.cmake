@@ -35,6 +35,7 @@ bttfs_e2e_test(e2e-storm test-storm.sh LABELS e2e)
 bttfs_e2e_test(e2e-survive test-survive.sh 6 LABELS e2e)
 bttfs_e2e_test(e2e-survive-many test-survive.sh 100 LABELS e2e slow
   TIMEOUT 7200)
+bttfs_e2e_test(e2e-stack test-stack.sh LABELS e2e)
 bttfs_e2e_test(e2e-transport test-transport.sh LABELS e2e)
 bttfs_e2e_test(e2e-systemd test-systemd.sh LABELS e2e slow nspawn TIMEOUT 1800)
 bttfs_e2e_test(e2e-package test-package.sh LABELS e2e TIMEOUT 1000)
