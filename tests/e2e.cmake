@@ -54,6 +54,7 @@ bttfs_e2e_test(e2e-control-stress-long test-control-stress.sh 600
   LABELS e2e slow TIMEOUT 4000)
 bttfs_e2e_test(e2e-kill test-kill.sh 5 LABELS e2e)
 bttfs_e2e_test(e2e-kill-many test-kill.sh 200 LABELS e2e slow TIMEOUT 7200)
+bttfs_e2e_test(e2e-vm test-vm.sh LABELS kernel TIMEOUT 900)
 bttfs_e2e_test(e2e-kernel test-kernel.sh LABELS kernel TIMEOUT 1900)
 bttfs_e2e_test(e2e-kernel-matrix test-kernel.sh matrix
   LABELS kernel slow TIMEOUT 14100)

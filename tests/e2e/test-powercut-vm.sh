@@ -26,20 +26,9 @@ case ${!#} in
 *) time_limit=$((550 + ${!#} * 100)) ;;
 esac
 . "$(dirname "$0")/functions.sh"
-vm=$shared/kernel-vm
-requires root fuse loop programs support/volatile_disk shared \
-    qemu-system-x86_64 mkfs.ext4 e2fsck gcc
-[ -x "$vm/build-initramfs" ] || skip "needs $vm"
-# It says where the kernel, its modules and the guest's root are.
-cache=$("$vm/build-initramfs" 2>"$work/initramfs.err") || {
-	cat "$work/initramfs.err" >&2
-	skip "the kernel's package cannot be had"
-}
-kver=$(<"$cache/kver")
-virtio_blk=$cache/img/lib/modules/$kver/kernel/drivers/block/virtio_blk.ko
-bttool=$cache/root/bin/bttool
-[ -f "$virtio_blk" ] || skip "needs $virtio_blk"
-[ -x "$bttool" ] || skip "needs $bttool"
+. "$(dirname "$0")/vm.sh"
+requires root fuse loop programs support/volatile_disk mkfs.ext4 e2fsck
+vm_find
 
 cuts=${1-3}
 seed=${SEED:-$(date +%s)}
@@ -107,11 +96,10 @@ guest_script() {
 # are in a directory of that name.
 make_image() {
 	local dir=$work/$1
-	mkdir "$dir" "$dir/share"
+	mkdir "$dir"
 	mkdev "$dir/base" "$image_bytes" "$1"
 	truncate -s "$shared_bytes" "$dir/table"
-	cp "$virtio_blk" "$dir/share/virtio_blk.ko"
-	guest_script >"$dir/share/.script"
+	guest_script | vm_share "$dir/share"
 	echo new >"$dir/state"
 }
 
@@ -142,28 +130,18 @@ part() {
 # is durable; else QEMU syncs after each write, so that the storm has, in
 # either mode, answers that count.
 machine_on() {
-	local share=$1/share blocks cache_mode=on parts=() memory kernel
+	local share=$1/share blocks cache_mode=on parts=() memory
 
 	[ "$3" = write ] || cache_mode=off
 	rm -f "$share"/fsynced.* "$share/storm.out" "$share/failed"
-	echo "$2 $((seed + cut)) $writers $(<"$1/state")" >"$share/.args"
 	blocks=logical_block_size=$2,physical_block_size=$2
 	part fs 0 "$fs_bytes" "$blocks,write-cache=on"
 	part storm "$fs_bytes" "$storm_bytes" \
 	    "$blocks,write-cache=$cache_mode,config-wce=off"
 	memory="id=table,share=on,mem-path=$1/table,size=$shared_bytes"
-	kernel="console=ttyS0 rdinit=/init panic=-1 mitigations=off audit=0"
-	background "$work/qemu.out" qemu-system-x86_64 \
-	    -accel tcg,thread=multi -cpu max -machine q35 -smp 2 -m 512M \
-	    -nodefaults -no-user-config -no-reboot -display none \
-	    -monitor none -serial "file:$work/console" \
-	    -kernel "$cache/vmlinuz" -initrd "$cache/initramfs.cpio" \
-	    -append "$kernel tsc=reliable no_timer_check" \
-	    -fsdev "local,id=h,path=$share,security_model=none" \
-	    -device virtio-9p-pci,fsdev=h,mount_tag=host \
+	vm_boot "$share" "$2 $((seed + cut)) $writers $(<"$1/state")" \
 	    -object "memory-backend-file,$memory" \
 	    -device ivshmem-plain,memdev=table "${parts[@]}"
-	machine_pid=$child
 }
 
 # Has each writer recorded a file, and the storm begun?
