@@ -11,6 +11,7 @@ bttfs_unit_test(manager LIBS bttfs_devices)
 # T-B6.
 bttfs_unit_test(detach_writers LIBS bttfs_devices LABEL stress)
 bttfs_unit_test(manager_many LIBS bttfs_devices)
+bttfs_unit_test(manager_bad LIBS bttfs_devices)
 bttfs_unit_test(manager_locks LIBS bttfs_devices)
 target_include_directories(check_manager_locks PRIVATE
   ${PROJECT_SOURCE_DIR}/btt)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # usage: test-control-stress.sh [-b BUILD-DIRECTORY] [SECONDS [SEED]]
 #
-# Eight clients attach, detach, list, use, check and spoil 64 devices of one
+# Nine clients attach, detach, list, use, check, spoil and scrub 64 devices of one
 # daemon for so long (20 s).  Nothing is half-made, lost, torn or left: neither
 # descriptors, threads nor memory, and every device is clean at the end.  With a
 # build of a sanitizer it must have nothing to report either.

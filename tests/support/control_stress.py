@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Eight clients against one daemon: devices come and go under each other's hands.
+"""Nine clients against one daemon: devices come and go under each other's hands.
 
 usage: control_stress.py SOCKET MOUNT DIRECTORY SECONDS SEED BTTCTL
 
@@ -118,26 +118,37 @@ def inspect(link, dice):
 
 
 def trouble(link, dice):
-    if "inject-error" not in VERBS:
-        return
-    name, what = dice.choice(NAMES), dice.random()
-    if what < 0.4:
+    """Bad blocks of all areas, planted, noticed or not, taken back, cleared."""
+    name = dice.choice(NAMES)
+    area, most = dice.choice([("data", 1000), ("map", 1000), ("log", 256),
+                              ("info", 2), ("raw", 30000)])
+    if dice.random() < 0.5:
         attempt("inject", {"ENODEV", "ENOSPC"}, lambda: link.call(
-            "inject-error", name=name, block=dice.randrange(1000), count=1,
-            latent=dice.random() < 0.3))
-    elif what < 0.7:
-        attempt("clear", {"ENODEV", "EROFS", "EIO"}, lambda: link.call(
-            "clear-errors", name=name))
-    elif what < 0.9:
-        attempt("scrub", {"ENODEV", "EBUSY", "ECANCELED"}, lambda: link.call(
-            "start-scrub", name=name, wait=dice.random() < 0.2))
+            "inject-error", name=name, area=area,
+            block=dice.randrange(most), count=1, latent=dice.random() < 0.3,
+            uninject=dice.random() < 0.3))
     else:
-        job = next((job["job"] for job in link.call("jobs")
-                    if job["verb"] == "scrub" and job["state"] == "running"),
-                   None)
-        if job is not None:
-            attempt("cancel", {"EALREADY", "ENOENT", "ECANCELED"},
-                    lambda: link.call("cancel", job=job))
+        attempt("clear", {"ENODEV", "EROFS", "EIO", "ECANCELED"},
+                lambda: link.call("clear-errors", name=name))
+
+
+def read_all(link, dice):
+    """Scrubs, waited for, stopped, or left to their fate."""
+    name = dice.choice(NAMES)
+    what = dice.random()
+    if what < 0.6:
+        attempt("scrub", {"ENODEV", "EBUSY", "ECANCELED"}, lambda: link.call(
+            "start-scrub", name=name, rate=dice.choice([1 << 20, 1 << 40]),
+            wait=dice.random() < 0.3))
+    elif what < 0.8:
+        attempt("wait-scrub", {"ENODEV", "ECANCELED", "ETIMEDOUT"},
+                lambda: link.call("wait-scrub", name=name, timeout_ms=300))
+    else:
+        for job in link.call("jobs"):
+            if job["verb"] == "scrub" and job["state"] == "running":
+                attempt("cancel", {"ECANCELED", "EALREADY", "ENOENT"},
+                        lambda job=job: link.call("cancel", job=job["job"]))
+                break
 
 
 def work(number, what):
@@ -193,17 +204,9 @@ def monitor():
 
 
 DEVICE, LIVE, EVENT = map(control.load, ("device", "device_live", "event"))
-first = control.Control(SOCKET)
-try:
-    first.call("inject-error", name="no such device", block=0, count=1)
-    VERBS = {"inject-error"}
-except control.Refused as refused:
-    VERBS = {"inject-error"} if refused.errno == "ENODEV" else set()
-first.close()
-
 threads = [threading.Thread(target=work, args=(i, what)) for i, what in
            enumerate([come_and_go, come_and_go, come_and_go, look, use, use,
-                      inspect, trouble])]
+                      inspect, trouble, read_all])]
 threads.append(threading.Thread(target=monitor))
 for thread in threads:
     thread.start()
