@@ -12,6 +12,7 @@
 
 #include "clear.h"
 #include "group.h"
+#include "hook.h"
 #include "map.h"
 
 /* Entries that are looked at before somebody may say that it is enough. */
@@ -38,7 +39,8 @@ clear_block(struct btt *btt, struct arena *arena, uint32_t block)
 {
 	uint64_t name = rtt_name(arena->number, block);
 
-	(void)rtt_wait(&btt->pool->rtt, &name, 1);
+	if (!MUTANT(96))
+		(void)rtt_wait(&btt->pool->rtt, &name, 1);
 	return media_clear_bad(arena->media, arena_block_off(arena, block),
 	    arena->sector_bytes + arena->meta_bytes);
 }
@@ -80,7 +82,8 @@ commit_if_bad(struct clear *clear, const struct lane_span *span,
 	    (r = batch_read_old(batch, range)) < 0)
 		return r;
 	if (!entry_is_bad(batch->arena, batch->change[0].premap,
-		batch->change[0].old_entry, ret_lost))
+		batch->change[0].old_entry, ret_lost) &&
+	    !MUTANT(94))
 		return -EALREADY;
 	if (btt->group == NULL)
 		return batch_commit(batch, span, range);

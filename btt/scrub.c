@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "hook.h"
 #include "map.h"
 #include "scrub_impl.h"
 
@@ -75,6 +76,8 @@ touch(void *arg)
 {
 	const struct touch_job *job = arg;
 
+	HOOK_POINT("scrub");
+	HOOK_LOAD(media_at(job->media, job->off), job->end - job->off);
 	for (uint64_t off = job->off; off < job->end; off += LINE_BYTES)
 		(void)media_load32(job->media, off);
 	return 0;
@@ -217,8 +220,11 @@ read_sectors(struct btt_scrub *scrub, struct btt_worker *worker,
 	if (btt_read_begin(
 		btt, worker, sector * bytes, n * bytes, worker->iov, &niov) < 0)
 		return false;
+	if (MUTANT(95))
+		btt_read_end(btt, worker);
 	lost = touch_window(scrub, worker, niov);
-	btt_read_end(btt, worker);
+	if (!MUTANT(95))
+		btt_read_end(btt, worker);
 	if (!lost)
 		scrub->is_first_look = false; /* there is no other one */
 	for (unsigned i = 0; i < n && !lost; i++) {

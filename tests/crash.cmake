@@ -44,6 +44,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/sim_poison.c
   crash/spec.c
   crash/swarm.c
+  crash/upkeep.c
   crash/sync_sim.c
   crash/world.c)
 set_target_properties(crash_explore PROPERTIES OUTPUT_NAME explore

@@ -146,5 +146,11 @@ const struct mutant mutants[] = {
 	{ 88, "repair: no fences between its rounds", "mend", NULL },
 	{ 93, "destroy: all arenas erased without a fence between",
 	    "destroy-arenas", NULL },
+	{ 94, "clear: no second look at the sector under the map lock",
+	    "clear-live:line", NULL },
+	{ 95, "scrub: poison noted when the block may be written again",
+	    "scrub-live:line", NULL },
+	{ 96, "clear: free block zeroed under a reader", "clear-readers:line",
+	    NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

@@ -53,6 +53,14 @@ parse_step(const char **text, struct step *step)
 		step->kind = STEP_FLUSH;
 		*text = p;
 		return true;
+	case 'c':
+		step->kind = STEP_CLEAR;
+		*text = p;
+		return true;
+	case 's':
+		step->kind = STEP_SCRUB;
+		*text = p;
+		return true;
 	case 'o':
 		step->kind = STEP_REOPEN;
 		*text = p;
@@ -108,10 +116,13 @@ print_step(const struct step *step, struct text *out)
 		[STEP_FLUSH] = "???f",
 		[STEP_REOPEN] = "???o",
 		[STEP_SPOIL] = "???b",
+		[STEP_CLEAR] = "???c",
+		[STEP_SCRUB] = "???s",
 	};
 
 	text_add(out, "%c", letters[step->kind][step->part]);
-	if (step->kind == STEP_FLUSH || step->kind == STEP_REOPEN)
+	if (step->kind == STEP_FLUSH || step->kind == STEP_REOPEN ||
+	    step->kind == STEP_CLEAR || step->kind == STEP_SCRUB)
 		return;
 	text_add(out, "%u", step->lba);
 	if (step->n > 1)

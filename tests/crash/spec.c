@@ -246,6 +246,8 @@ static bool
 step(const struct search *search, const struct spec_op *op,
     struct spec_value *value)
 {
+	if (op->kind == SPEC_CLEAR)
+		return true;
 	if (op->kind == SPEC_READ)
 		return spec_same(op->seen[search->lba - op->lba], *value);
 	/* A sector that reads as an error cannot be written in part. */
@@ -269,6 +271,10 @@ run_search(struct search *search)
 
 			if (mask >> i & 1 || (search->before[i] & ~mask) != 0)
 				continue;
+			if (search->op[i]->kind == SPEC_CLEAR &&
+			    value.half[0] == SPEC_ERROR)
+				visit(search, (uint16_t)(mask | 1u << i),
+				    (struct spec_value){ { 0, 0 } });
 			if (step(search, search->op[i], &value))
 				visit(
 				    search, (uint16_t)(mask | 1u << i), value);

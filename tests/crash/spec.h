@@ -39,7 +39,8 @@ struct spec_value {
 enum spec_kind {
 	SPEC_WRITE,
 	SPEC_READ,
-	SPEC_FLUSH
+	SPEC_FLUSH,
+	SPEC_CLEAR /* SPEC_ERROR becomes zeroes, or stays: who knew of it? */
 };
 
 struct spec_op {

@@ -366,6 +366,8 @@ run_step(
 		return btt_flush(world->btt, worker);
 	case STEP_REOPEN:
 	case STEP_SPOIL:
+	case STEP_CLEAR:
+	case STEP_SCRUB:
 		break;
 	}
 	return -EINVAL;
@@ -391,6 +393,14 @@ world_step(struct world *world, unsigned thread, const struct step *step)
 	}
 	if (step->kind == STEP_SPOIL) {
 		poison_step(world, step);
+		return;
+	}
+	if (step->kind == STEP_CLEAR) {
+		clear_step(world, thread);
+		return;
+	}
+	if (step->kind == STEP_SCRUB) {
+		scrub_step(world, thread);
 		return;
 	}
 	op = spec_call(&world->spec, kinds[step->kind], step->lba, step->n,

@@ -27,6 +27,8 @@ enum step_kind {
 	STEP_FLUSH,
 	STEP_REOPEN,
 	STEP_SPOIL, /* the block that the sector has now is poisoned, silently */
+	STEP_CLEAR, /* what is known to be bad, of all sectors */
+	STEP_SCRUB,
 };
 
 struct step {
@@ -166,6 +168,10 @@ void world_step(struct world *world, unsigned thread, const struct step *step);
 void poison_setup(struct world *world);
 void poison_open(struct world *world);
 void poison_step(struct world *world, const struct step *step);
+
+/* upkeep.c: all that is bad becomes zeroes; all is read. */
+void clear_step(struct world *world, unsigned thread);
+void scrub_step(struct world *world, unsigned thread);
 
 /* The running thread's request is answered, it says, and goes on. */
 void world_early_return(void);
