@@ -84,8 +84,8 @@ test_scrub() {
 	said "scrub" "disk0: .* read, 0 sectors unreadable, 0 new bad blocks, 0 findings"
 	said "scrub" "disk1: .* read, 0 sectors unreadable, 0 new bad blocks, 0 findings"
 
-	# 8 MiB at 4 MiB a second, and so far below it in half of that time.
-	same "start" 0 "$(status_of ctl start-scrub --rate 4M --range 0+2048 disk1)"
+	# 8 MiB at 2 MiB a second: it goes on for as long as it is looked at.
+	same "start" 0 "$(status_of ctl start-scrub --rate 2M --range 0+2048 disk1)"
 	said "start" "disk1: job [0-9]+"
 	job=$(sed -n 's/.*job //p' "$work/out")
 	same "start of a second" 240 "$(status_of ctl start-scrub disk1)"
@@ -100,7 +100,7 @@ test_scrub() {
 	check "it was too fast" python3 -c '
 import json, sys
 job, = (j for j in json.load(sys.stdin) if j["job"] == int(sys.argv[1]))
-sys.exit(not 1.5 < job["age"] < 60)' "$job" < <(ctl jobs --json)
+sys.exit(not 3.5 < job["age"] < 90)' "$job" < <(ctl jobs --json)
 
 	job=$(ctl start-scrub --rate 64K disk1)
 	job=${job##* }
