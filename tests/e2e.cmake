@@ -49,6 +49,10 @@ bttfs_e2e_test(e2e-badblocks test-badblocks.sh LABELS e2e)
 bttfs_e2e_test(e2e-monitor test-monitor.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-wedge test-control-wedge.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-many test-control-many.sh LABELS e2e)
+bttfs_e2e_test(e2e-control-many-long test-control-many.sh 1000
+  LABELS e2e slow TIMEOUT 7200)
+set_property(TEST e2e-control-many-long APPEND PROPERTY ENVIRONMENT
+  e2e_many_limit=7000)
 bttfs_e2e_test(e2e-control-stress test-control-stress.sh 10 LABELS e2e)
 bttfs_e2e_test(e2e-control-stress-long test-control-stress.sh 600
   LABELS e2e slow TIMEOUT 4000)

@@ -1,15 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A thousand devices: attached side by side, listed, found, used, detached.  And
-# T-A1: eight who detach the same device, one who detaches all, and SIGTERM, at
-# once: everybody is told the same, and nothing is left.
+# usage: test-control-many.sh [-b BUILD-DIRECTORY] [ROUNDS]
+#
+# A thousand devices: attached side by side, listed, found, used, detached; and
+# those of a configuration, from a start to a stop.  And T-A1: eight who detach
+# the same device, one who detaches all, and SIGTERM, at once: everybody is told
+# the same, and nothing is left.
 
-time_limit=280
+time_limit=${e2e_many_limit:-280}
 . "$(dirname "$0")/functions.sh"
 . "$(dirname "$0")/control.sh"
 requires root fuse programs python3
 make_shm
 
+rounds=${1-5}
 mkdev "$shm/first" 17M 4096 --sparse
 
 test_thousand() {
@@ -95,6 +99,36 @@ PY
 	for i in 0 1 7 998 999; do
 		check "vol$i is not clean" is_clean "$shm/many/vol$i"
 	done
+}
+
+# A start with all of them: the mount is announced when each can be used.
+test_thousand_from_file() {
+	local begin i log=$work/daemon-many.log
+	{
+		printf '[bttfs]\nmountpoint = %s\nsocket = %s\n' \
+		    "$control_mnt" "$control"
+		for ((i = 0; i < 1000; i++)); do
+			printf '[vol%d]\nbacking = %s\nsparse = yes\n' \
+			    "$i" "$shm/many/vol$i"
+		done
+	} >"$work/many.conf"
+	begin=$(date +%s%N)
+	background "$log" "$bttfs" -f --config "$work/many.conf"
+	daemons[$control_mnt]=$child
+	daemon_logs[$control_mnt]=$log
+	defer unmount "$control_mnt"
+	wait_for 60 is_mounted "$control_mnt" || die "it was not mounted"
+	connections[$control_mnt]=$(connection_of "$control_mnt")
+	wait_for 60 test -S "$control" || die "there is no socket"
+	note "start with a thousand: $((($(date +%s%N) - begin) / 1000000)) ms"
+	same "devices of the file" 1000 "$(ctl list --names -s live | wc -l)"
+	same "files" 1000 "$(find "$control_mnt" -type f | wc -l)"
+	same "what was written before" 0007 \
+	    "$(head -c 4 "$control_mnt/vol7")"
+	begin=$(date +%s%N)
+	umount_bttfs "$control_mnt"
+	note "stop with a thousand: $((($(date +%s%N) - begin) / 1000000)) ms"
+	check "vol999 is not clean" is_clean "$shm/many/vol999"
 	rm -rf "$shm/many"
 }
 
@@ -104,7 +138,7 @@ test_all_at_once() {
 	for i in 0 1 2 3; do
 		mkdev "$shm/vol$i" 17M 4096 --sparse
 	done
-	for ((round = 0; round < ${rounds-5}; round++)); do
+	for ((round = 0; round < rounds; round++)); do
 		serve_control "$shm/first" sparse
 		pid=${daemons[$control_mnt]}
 		ctl attach -q -o sparse "$shm"/vol[0-3] || die "attach failed"
@@ -119,7 +153,7 @@ test_all_at_once() {
 		done
 		ctl detach -f -j all >"$work/told-all" 2>&1 &
 		others+=($!)
-		[ $((round % 2)) -eq 0 ] || sleep 0.0$((round))
+		[ $((round % 2)) -eq 0 ] || sleep 0.0$((round % 10))
 		kill -TERM "$pid"
 		wait "${others[@]}"
 		end_of 60 "$pid"
@@ -145,5 +179,6 @@ test_all_at_once() {
 }
 
 test_thousand
+test_thousand_from_file
 test_all_at_once
 finish
