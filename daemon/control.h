@@ -16,6 +16,7 @@
  */
 #include <sys/types.h>
 
+#include "config.h"
 #include "manager.h"
 
 struct control;
@@ -25,14 +26,15 @@ struct control_options {
 	mode_t mode;      /* who can connect; 0: 0600, or 0660 */
 	bool has_group;   /* whose members may change things */
 	gid_t group;
-	bool inject;            /* tests may plant errors */
-	const char *mountpoint; /* or NULL */
+	bool inject;                 /* tests may plant errors */
+	const char *mountpoint;      /* or NULL */
+	const struct config *config; /* whose devices may be named; or NULL */
 };
 
 #define CONTROL_CLIENT_MAX 64u
 
 /*
- * Listen and serve.  The strings outlive the control.  The directory of the
+ * Listen and serve.  What the options point to outlives the control.  The directory of the
  * socket is made if only that is missing.
  *
  * Errors: -EADDRINUSE if another daemon listens there; -EINVAL for a path that

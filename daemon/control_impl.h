@@ -170,6 +170,15 @@ void control_drop_waiters(struct control *control, const struct client *client);
 /* When the first deadline is; UINT64_MAX if there is none. */
 uint64_t control_next_deadline(const struct control *control);
 
+/* --- control_config.c --- */
+
+/* The options of a device of the configuration, or NULL. */
+const struct device_options *
+control_find_configured(const struct control *control, const char *name);
+/* Those that are not there. */
+void control_append_disabled(
+    struct control *control, struct jsonb *jsonb, struct json_object *array);
+
 /* --- control_monitor.c --- */
 
 void control_monitor(

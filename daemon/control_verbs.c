@@ -149,7 +149,7 @@ static int
 do_list(const struct request *request, struct failure *failure)
 {
 	struct control *control = request->control;
-	bool arenas = false, media_errors = false;
+	bool arenas = false, media_errors = false, idle = false;
 	struct json_object *result;
 	struct jsonb jsonb = { false };
 	struct device *device;
@@ -157,12 +157,15 @@ do_list(const struct request *request, struct failure *failure)
 
 	if (request_bool(request, "arenas", &arenas, failure) < 0 ||
 	    request_bool(request, "media_errors", &media_errors, failure) < 0 ||
+	    request_bool(request, "idle", &idle, failure) < 0 ||
 	    named_device(request, &device, failure) < 0)
 		return failure->r;
 	flags = (arenas ? CONTROL_ARENAS : 0) |
 	    (media_errors ? CONTROL_MEDIA_ERRORS : 0);
 	if (device == NULL) {
 		result = control_snapshot(control, &jsonb, flags);
+		if (idle)
+			control_append_disabled(control, &jsonb, result);
 	} else {
 		result = jsonb_array(&jsonb);
 		jsonb_append(&jsonb, result,
@@ -356,6 +359,32 @@ begin_attach(const struct request *request,
 	return 0;
 }
 
+/* Those of a path, or those that the configuration has of a name. */
+static int
+begin_options(const struct request *request, const char *path, const char *name,
+    struct device_options *ret_options, struct failure *failure)
+{
+	const struct device_options *configured;
+
+	if (path == NULL && name == NULL)
+		return request_missing(failure, "path");
+	if (path == NULL) {
+		configured = control_find_configured(request->control, name);
+		if (configured == NULL)
+			return failure->r =
+				   btt_error_set(&failure->error, -ENODEV,
+				       "the configuration has no '%s'", name);
+		*ret_options = *configured;
+		return 0;
+	}
+	if (path[0] != '/')
+		return request_bad_arg(failure, "path", "absolute");
+	device_options_init(ret_options);
+	ret_options->no_links = true;
+	ret_options->path = path;
+	return 0;
+}
+
 static int
 do_attach(const struct request *request, struct failure *failure)
 {
@@ -363,21 +392,15 @@ do_attach(const struct request *request, struct failure *failure)
 	const char *path = NULL, *name = NULL, *words = NULL;
 	char *list = NULL;
 
-	device_options_init(&options);
-	options.no_links = true;
 	if (request_text(request, "path", &path, failure) < 0 ||
 	    request_text(request, "name", &name, failure) < 0 ||
 	    request_text(request, "options", &words, failure) < 0 ||
+	    begin_options(request, path, name, &options, failure) < 0 ||
 	    get_trial(request, &options.trial, failure) < 0)
 		return failure->r;
-	if (path == NULL)
-		return request_missing(failure, "path");
-	if (path[0] != '/')
-		return request_bad_arg(failure, "path", "absolute");
 	if (words != NULL && (list = strdup(words)) == NULL)
 		return failure->r = -ENOMEM;
 	if (set_words(request, list, &options, failure) == 0) {
-		options.path = path;
 		if (name != NULL)
 			options.name = name;
 		(void)begin_attach(request, &options, failure);
@@ -444,7 +467,8 @@ static const struct verb {
 	const char *args[ARGS_MAX]; /* those it knows, ended by NULL */
 } verbs[] = {
 	{ "version", false, do_version, { NULL } },
-	{ "list", false, do_list, { "name", "arenas", "media_errors", NULL } },
+	{ "list", false, do_list,
+	    { "name", "arenas", "media_errors", "idle", NULL } },
 	{ "stats", false, do_stats, { "buckets", "name", NULL } },
 	{ "jobs", false, do_jobs, { NULL } },
 	{ "settle", false, do_settle, { "timeout_ms", NULL } },

@@ -131,14 +131,19 @@ fill_attach(struct ctl_call *call, const char *path,
 	struct json_object *args;
 	char *real;
 
-	if ((real = realpath(path, NULL)) == NULL)
+	real = realpath(path, NULL);
+	/* What is no file may be a name that the daemon's configuration has. */
+	if (real == NULL &&
+	    (errno != ENOENT || strchr(path, '/') != NULL ||
+		options->name != NULL))
 		return -errno;
 	args = ctl_new_object();
 	*call =
 	    (struct ctl_call){ .operand = path, .path = real, .args = args };
-	ctl_add_text(args, "path", real);
-	if (options->name != NULL)
-		ctl_add_text(args, "name", options->name);
+	if (real != NULL)
+		ctl_add_text(args, "path", real);
+	if (real == NULL || options->name != NULL)
+		ctl_add_text(args, "name", real == NULL ? path : options->name);
 	add_words(args, options);
 	add_waiting(args, options);
 	return add_test(args, options->test) ? 0 : -EINVAL;
@@ -158,7 +163,8 @@ accepts_attached(
 		return false;
 	state = ctl_get_text(owner, "state");
 	return (strcmp(state, "live") == 0 || strcmp(state, "readonly") == 0) &&
-	    strcmp(ctl_get_text(owner, "backing"), call->path) == 0;
+	    (call->path == NULL ||
+		strcmp(ctl_get_text(owner, "backing"), call->path) == 0);
 }
 
 static void
@@ -314,7 +320,7 @@ static_assert(sizeof(struct change_options) <= CTL_OPTIONS_MAX, "room");
 
 #define ATTACH(command_name, text)                                    \
 	{                                                             \
-		.name = (command_name), .operands = "PATH ...",       \
+		.name = (command_name), .operands = "PATH|NAME ...",  \
 		.summary = (text), .options = attach_table,           \
 		.options_bytes = sizeof(struct change_options),       \
 		.min_operands = 1, .max_operands = CTL_OPERANDS_MANY, \

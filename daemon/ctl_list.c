@@ -13,7 +13,7 @@
 #include "size.h"
 
 static const char *const states[] = { "probing", "live", "readonly", "draining",
-	"failed", NULL };
+	"failed", "disabled", NULL };
 
 /* As ndctl has them; all of ours are of the first kind. */
 static const char *const modes[] = { "sector", "raw", "fsdax", "devdax", NULL };
@@ -24,6 +24,7 @@ struct list_options {
 	struct ctl_choice state, mode;
 	struct ctl_uuid uuid;
 	unsigned verbosity;
+	bool idle;
 	bool namespaces;
 	bool jobs;
 	bool arenas;
@@ -41,6 +42,8 @@ static const struct ctl_option list_table[] = {
 	    "STATE", states, "only devices in that state" },
 	{ 'U', "uuid", CTL_UUID, offsetof(struct list_options, uuid), "UUID",
 	    NULL, "only the device with that UUID" },
+	{ 'i', "idle", CTL_SWITCH, offsetof(struct list_options, idle), NULL,
+	    NULL, "also those of the configuration that are not attached" },
 	{ 'N', "namespaces", CTL_SWITCH,
 	    offsetof(struct list_options, namespaces), NULL, NULL,
 	    "list devices (the default)" },
@@ -281,6 +284,7 @@ list_one(const struct list_options *options, struct remote *remote,
 	ctl_add_bool(args, "arenas", options->arenas || options->verbosity > 1);
 	ctl_add_bool(args, "media_errors",
 	    options->media_errors || options->verbosity > 2);
+	ctl_add_bool(args, "idle", options->idle);
 	result = ctl_online_ask(
 	    remote, name != NULL ? name : "list", "list", args, &status);
 	if (result == NULL)

@@ -186,6 +186,7 @@ listen_for_control(struct daemon *daemon)
 	if (options.path == NULL)
 		return 0;
 	options.mountpoint = daemon->options->mountpoint;
+	options.config = &daemon->options->config;
 	r = control_start(daemon->manager, &options, &daemon->control, &error);
 	return r < 0 ? fail(daemon, options.path, r, &error) : 0;
 }

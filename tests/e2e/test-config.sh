@@ -63,6 +63,20 @@ test_devices() {
 	    grep -q "$work/broken: not a BTT" "${daemon_logs[$control_mnt]}"
 	same "the mount's source" "$conf" \
 	    "$(findmnt -n -o SOURCE "$control_mnt")"
+	# By its name, with its options.
+	same "detach" 0 "$(status_of ctl disable other)"
+	same "what is listed" "broken disk0" "$(ctl list --names | sort | xargs)"
+	same "what is listed with -i" "broken disk0 other" \
+	    "$(ctl list -i --names | sort | xargs)"
+	ctl list -i -j >"$work/json"
+	conforms "list -i" devices <"$work/json"
+	same "disabled" other "$(ctl list -i --names -s disabled)"
+	same "attach by name" 0 "$(cd / && status_of ctl enable other)"
+	same "its state" readonly "$(state_of other)"
+	same "the same again, if need be" 0 \
+	    "$(cd / && status_of ctl enable --idempotent other)"
+	same "a name that is none" 237 "$(cd / && status_of ctl enable nothing)"
+	said "a name that is none" "the configuration has no 'nothing'"
 	same "one more" 0 "$(status_of ctl attach -o sparse "$work/disk2")"
 
 	# A server that follows another has what that had, not what the file says.
