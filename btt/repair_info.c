@@ -13,13 +13,14 @@
 #include "layout.h"
 #include "repair_impl.h"
 
+/* Of a block that is valid. */
 static bool
 has_flag(const uint8_t block[BTT_INFO_BYTES])
 {
-	struct btt_info info;
+	struct info_media media;
 
-	return btt_info_decode(block, &info) == BTT_INFO_VALID &&
-	    (info.flags & BTT_FLAG_ERROR) != 0;
+	memcpy(&media, block, sizeof(media));
+	return (le32_decode(media.flags) & BTT_FLAG_ERROR) != 0;
 }
 
 static void
@@ -42,7 +43,7 @@ is_same(const uint8_t one[BTT_INFO_BYTES], const uint8_t other[BTT_INFO_BYTES])
 	return memcmp(one, other, BTT_INFO_BYTES) == 0;
 }
 
-/* Do they differ in nothing but the error flag?  backup is valid. */
+/* They differ: in nothing but the error flag?  Both are valid. */
 static bool
 differs_in_flag(
     const uint8_t primary[BTT_INFO_BYTES], const uint8_t backup[BTT_INFO_BYTES])
@@ -51,7 +52,7 @@ differs_in_flag(
 
 	memcpy(block, backup, sizeof(block));
 	put_flag(block, has_flag(primary));
-	return !is_same(primary, backup) && is_same(primary, block);
+	return is_same(primary, block);
 }
 
 static int

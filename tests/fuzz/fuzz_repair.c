@@ -6,8 +6,10 @@
  * nothing withheld it leaves nothing for check to find and nothing for a second
  * plan to do, an image that opens, and one owner for every block; no sector
  * that could be read before reads otherwise afterwards, but as an error where
- * the plan says that data is lost; cut short at any operation on the medium and
- * planned anew, it comes to the same end, byte for byte.
+ * the plan says that data is lost; cut short at any operation on the medium, or
+ * where the medium cannot be read, and planned anew, it comes to the same end,
+ * byte for byte; a plan for which there is no memory, or that meets a page that
+ * cannot be read, fails with a reason or is one of what can be read.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #include <btt/btt.h>
 #include <btt/repair.h>
 
+#include "faults.h"
 #include "medium.h"
 #include "oracle.h"
 #include "target.h"
@@ -154,13 +157,20 @@ expect_texts(
 	}
 }
 
+/* Where an attempt to repair ends before its time. */
+struct cut {
+	uint64_t op;    /* operations on the medium fail from this one on */
+	unsigned fault; /* media_try() fails for the so manieth time */
+};
+static const struct cut uncut;
+
 /*
- * Plan and carry out; the operations on the medium from fail_op on fail, if
- * that is not 0.  Returns what the first of the two returns that fails.
+ * Plan and carry out, until it is cut short.  Returns what the first of the two
+ * returns that fails.
  */
 static int
-repair(uint8_t *image, uint64_t fail_op, struct btt_repair_summary *ret_summary,
-    uint64_t *ret_nop)
+repair(uint8_t *image, const struct cut *cut,
+    struct btt_repair_summary *ret_summary, uint64_t *ret_nop)
 {
 	struct medium *medium = wrap(image);
 	struct btt_error error = { "" };
@@ -173,15 +183,45 @@ repair(uint8_t *image, uint64_t fail_op, struct btt_repair_summary *ret_summary,
 	if (r == 0) {
 		btt_repair_get_summary(plan, ret_summary);
 		expect_texts(plan, ret_summary);
-		medium->fail_op = fail_op;
+		medium->fail_op = cut->op;
 		medium->fail_on = true;
+		if (cut->fault > 0)
+			fault_arm(FAULT_MEDIA, cut->fault);
 		r = btt_repair_apply(plan, &medium->media, &error);
+		(void)fault_disarm();
 		btt_repair_free(plan);
 	}
 	FUZZ_CHECK(r == 0 || error.text[0] != '\0');
 	*ret_nop = medium->nop;
 	unwrap(medium);
 	return r;
+}
+
+/* whole_r is what planning comes to without a fault. */
+static void
+plan_with_fault(uint8_t *image, int whole_r)
+{
+	const unsigned n = 1 + dice(dice(2) ? 16 : 160);
+	struct medium *medium = wrap(image);
+	struct btt_error error = { "" };
+	struct btt_repair_summary summary;
+	struct btt_repair *plan;
+	int r;
+
+	medium->forbidden = true;
+	fault_arm(dice(2) ? FAULT_MEMORY : FAULT_MEDIA, n);
+	r = btt_repair_plan(&medium->media, &run.options, &plan, &error);
+	(void)fault_disarm();
+	if (r == 0) {
+		btt_repair_get_summary(plan, &summary);
+		expect_texts(plan, &summary);
+		btt_repair_free(plan);
+	} else {
+		FUZZ_CHECK(error.text[0] != '\0');
+		FUZZ_CHECK_MSG(r == whole_r || fault_explains(r),
+		    "a fault makes it fail with %d", r);
+	}
+	unwrap(medium);
 }
 
 static void
@@ -230,7 +270,7 @@ expect_whole(uint8_t *image)
 	}
 	btt_probe_fini(&probe);
 	unwrap(medium);
-	FUZZ_CHECK(repair(image, 0, &summary, &nop) == 0);
+	FUZZ_CHECK(repair(image, &uncut, &summary, &nop) == 0);
 	FUZZ_CHECK(summary.nchange == 0 && summary.nwrite == 0);
 }
 
@@ -248,11 +288,16 @@ repair_interrupted(const uint8_t *image, const uint8_t *whole, uint64_t nop)
 {
 	struct btt_repair_summary summary;
 	uint8_t *copy = copy_of(image);
+	struct cut cut = { 0 };
 	uint64_t ignored;
 
 	if (nop > 0) {
-		(void)repair(copy, 1 + dice((uint32_t)nop), &summary, &ignored);
-		FUZZ_CHECK(repair(copy, 0, &summary, &ignored) == 0);
+		if (dice(4) == 0)
+			cut.fault = 1 + dice((uint32_t)nop);
+		else
+			cut.op = 1 + dice((uint32_t)nop);
+		(void)repair(copy, &cut, &summary, &ignored);
+		FUZZ_CHECK(repair(copy, &uncut, &summary, &ignored) == 0);
 		expect_same_end(copy, whole);
 	}
 	free(copy);
@@ -264,9 +309,11 @@ try_repair(uint8_t *image)
 	struct btt_repair_summary summary;
 	uint8_t *whole = copy_of(image);
 	uint64_t nop;
+	int r;
 
 	read_contents(image, &run.before);
-	if (repair(whole, 0, &summary, &nop) == 0) {
+	r = repair(whole, &uncut, &summary, &nop);
+	if (r == 0) {
 		read_contents(whole, &run.after);
 		expect_same_sectors(&summary);
 		if (summary.nrefusal == 0 && summary.nwithheld == 0) {
@@ -276,6 +323,7 @@ try_repair(uint8_t *image)
 		repair_interrupted(image, whole, nop);
 	}
 	free(whole);
+	plan_with_fault(image, r);
 }
 
 int

@@ -324,6 +324,30 @@ START_TEST(bad_range__is_placed)
 }
 END_TEST
 
+/* The primary cannot be read: the backup tells what lies there. */
+START_TEST(bad_range__over_an_info_block_and_the_first_block)
+{
+	struct media *ram;
+
+	ck_assert_int_eq(media_ram_new(IMAGE_BYTES, MEDIA_CACHE_LINE, &ram), 0);
+	for (uint64_t at = 0; at < IMAGE_BYTES; at += 4096)
+		ck_assert_int_eq(
+		    media_copy(ram, at, fake->bytes + at, 4096), 0);
+	ck_assert_int_eq(media_add_bad(ram, block_off(0) - 512, 1024), 0);
+	ck_assert_int_eq(findings_of_medium(ram, 1, &findings), 0);
+	ck_assert_uint_eq(findings.n, 3);
+	ck_assert_str_eq(findings.finding[0].name, "bad-range");
+	ck_assert_uint_eq(findings.finding[0].off, block_off(0) - 512);
+	ck_assert_int_eq(findings.finding[0].severity, BTT_DAMAGE);
+	ck_assert_ptr_nonnull(strstr(findings.finding[0].text, "512 bytes of"));
+	ck_assert_uint_eq(findings.finding[1].off, block_off(0));
+	ck_assert_ptr_nonnull(strstr(findings.finding[1].text, "of block 0"));
+	ck_assert_str_eq(findings.finding[2].name, "info");
+	ck_assert_ptr_nonnull(strstr(findings.finding[2].text, "unreadable"));
+	media_close(ram);
+}
+END_TEST
+
 /* There was a BTT, and nothing of it can be found any more. */
 START_TEST(info__both_copies_lost_is_a_finding)
 {
@@ -525,6 +549,7 @@ check_suite(void)
 	tcase_add_test(tc, info__both_copies_lost_is_a_finding);
 	tcase_add_test(tc, info_stale__is_a_note);
 	tcase_add_test(tc, bad_range__is_placed);
+	tcase_add_test(tc, bad_range__over_an_info_block_and_the_first_block);
 	tcase_add_test(tc, check__without_a_btt_fails_as_probe_does);
 	tcase_add_test(tc, check__goes_through_all_arenas);
 	tcase_add_test(tc, tail__of_a_lost_arena_is_a_note);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <btt/inspect.h>
+
 #include "support/check_main.h"
 #include "support/findings_fixture.h"
 #include "support/label_fixture.h"
@@ -120,6 +122,36 @@ START_TEST(probe__of_several_wants_to_be_told_which)
 	    fake, "33333333-3333-3333-3333-333333333333", 2, BTT_LAYOUT_V11);
 	assert_none(fake, "two", -EMEDIUMTYPE, "namespace 1 'two': not a BTT");
 	assert_none(fake, "three", -ENOENT, "'three'");
+	media_close(&fake->media);
+}
+END_TEST
+
+/* Whoever looks for damage sees what is in each of them. */
+START_TEST(inspect__shows_the_arenas_of_all_namespaces)
+{
+	static const uint64_t starts[] = { 0, 2 * NS_BYTES };
+	struct media_fake *fake = medium(1, usual, NNS);
+	struct btt_inspect inspect;
+
+	(void)put_btt(fake, starts[0], BTT_LAYOUT_V11, 1, 0x11);
+	(void)put_btt(fake, starts[1], BTT_LAYOUT_V11, 2, 0x33);
+	ck_assert_int_eq(btt_inspect_find(&fake->media, NULL, &inspect), 0);
+	ck_assert_int_eq(inspect.verdict, -ENOTUNIQ);
+	ck_assert_uint_eq(inspect.narena, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(
+		    inspect.arena[i].off, starts[i] + BTT_V11_OFFSET);
+		ck_assert(inspect.arena[i].is_valid);
+	}
+	btt_inspect_fini(&inspect);
+	/* one of them, of which one copy is left that nobody believes */
+	memset(fake->bytes + BTT_V11_OFFSET, 0, BTT_INFO_BYTES);
+	memset(fake->bytes + starts[0] + NS_BYTES - 4090, 1, 1);
+	ck_assert_int_eq(btt_inspect_find(&fake->media, "one", &inspect), 0);
+	ck_assert_int_lt(inspect.verdict, 0);
+	for (uint32_t i = 0; i < inspect.narena; i++)
+		ck_assert_uint_lt(inspect.arena[i].off, NS_BYTES);
+	btt_inspect_fini(&inspect);
 	media_close(&fake->media);
 }
 END_TEST
@@ -426,6 +458,7 @@ namespace_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, probe__takes_the_only_namespace_that_has_a_btt);
 	tcase_add_test(tc, probe__of_several_wants_to_be_told_which);
+	tcase_add_test(tc, inspect__shows_the_arenas_of_all_namespaces);
 	tcase_add_test(tc, probe__of_very_many_names_some);
 	tcase_add_test(tc, probe__wants_the_parent_that_the_label_names);
 	tcase_add_test(tc, probe__looks_where_the_claim_says);

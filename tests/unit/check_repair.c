@@ -118,6 +118,28 @@ START_TEST(pending__is_completed)
 }
 END_TEST
 
+/*
+ * Three entries that lead from each to the next and back again, met in an order
+ * in which no pass over them ends where it began: no write leaves that, so none
+ * was interrupted, and the sector stays what it is.
+ */
+START_TEST(pending__in_a_circle_is_none)
+{
+	const uint32_t a = 50, b = NSECTOR + 5, c = NSECTOR + 3;
+	struct btt_repair_summary summary;
+
+	image_put_log(fake, &info, 3, 1, LOG_ENTRY(50, c, a, 2));
+	image_put_log(fake, &info, 4, 1, LOG_ENTRY(50, b, c, 2));
+	image_put_log(fake, &info, 5, 1, LOG_ENTRY(50, a, b, 2));
+	ck_assert_int_eq(repair(fake, &plain, &summary), 0);
+	ck_assert_uint_eq(summary.nloss + summary.nrefusal, 0);
+	ck_assert_uint_eq(map_entry(50), 0);
+	ck_assert_int_eq(findings_of(fake, &findings), 0);
+	ck_assert_uint_eq(findings.result.ndamage, 0);
+	ck_assert_uint_eq(findings.result.npending, 0);
+}
+END_TEST
+
 /* Map entries. */
 
 /* Nobody could read it before, so nothing is lost. */
@@ -228,6 +250,35 @@ START_TEST(block__is_taken_from_a_pair_that_was_used)
 	ck_assert_uint_eq(map_entry(40), NORMAL(NSECTOR + 1));
 	ck_assert_uint_eq(map_entry(77), 0);
 	assert_fresh(1, 40);
+}
+END_TEST
+
+START_TEST(block__that_nobody_reads_stays_with_the_lowest)
+{
+	image_put_map(fake, &info, 3, MAP_ERROR | 3);
+	image_put_map(fake, &info, 5, MAP_ZERO | 3);
+	assert_winner(3, 5, MAP_ZERO | 5, "map entry 3, which is not read");
+}
+END_TEST
+
+/* Both were used, and one of them says what its last write has replaced. */
+START_TEST(block__of_two_pairs_stays_with_the_first)
+{
+	struct btt_repair_change change;
+
+	write_sector(4, 100);
+	write_sector(7, 200);
+	image_put_log(fake, &info, 7, 1, LOG_ENTRY(200, 100, NSECTOR + 7, 2));
+	change = change_named(&plain, "bitmap");
+	ck_assert_uint_eq(change.entry, 7);
+	ck_assert_uint_eq(change.off, log_off(7));
+	ck_assert(!change.loses_data && !change.is_withheld);
+	ck_assert_ptr_nonnull(
+	    strstr(change.text, "log pair 4, which comes fi"));
+	assert_repair(&plain, "bitmap", 0);
+	assert_fresh(7, 200);
+	ck_assert_uint_eq(map_entry(100), NORMAL(NSECTOR + 4));
+	ck_assert_uint_eq(map_entry(200), NORMAL(NSECTOR + 7));
 }
 END_TEST
 
@@ -623,6 +674,32 @@ START_TEST(apply__refuses_another_medium_than_was_planned_for)
 }
 END_TEST
 
+/* So of words of the log, and of info blocks. */
+START_TEST(apply__compares_whatever_it_overwrites)
+{
+	uint8_t *block = fake->bytes + backup_off();
+	struct btt_repair *plan;
+	struct btt_error error;
+	uint8_t others[64];
+
+	memset(fake->bytes + log_off(9), 0x11, 64);
+	plan = plan_of(&fake->media, &plain);
+	memset(fake->bytes + log_off(9), 0x22, 64);
+	memcpy(others, fake->bytes + log_off(9), sizeof(others));
+	ck_assert_int_eq(
+	    btt_repair_apply(plan, &fake->media, &error), -EUCLEAN);
+	ck_assert_mem_eq(fake->bytes + log_off(9), others, sizeof(others));
+	btt_repair_free(plan);
+	block[100] ^= 1;
+	plan = plan_of(&fake->media, &plain);
+	block[200] ^= 1;
+	ck_assert_int_eq(
+	    btt_repair_apply(plan, &fake->media, &error), -EUCLEAN);
+	ck_assert_uint_eq(block[200], 1);
+	btt_repair_free(plan);
+}
+END_TEST
+
 static Suite *
 repair_suite(void)
 {
@@ -637,6 +714,7 @@ repair_suite(void)
 	tcase_add_test(tc, error_flag__is_cleared_last_and_on_request);
 	tcase_add_test(tc, error_flag__of_one_copy_becomes_that_of_both);
 	tcase_add_test(tc, pending__is_completed);
+	tcase_add_test(tc, pending__in_a_circle_is_none);
 	tcase_add_test(tc, map_range__gets_a_block_and_is_marked_bad);
 	tcase_add_test(tc, block__stays_with_the_entry_that_the_log_confirms);
 	tcase_add_test(tc, block__stays_with_the_one_that_was_written);
@@ -644,6 +722,8 @@ repair_suite(void)
 	tcase_add_test(tc, block__of_zero_and_bad_entries_is_given_up_first);
 	tcase_add_test(tc, block__stays_with_a_pair_that_was_never_used);
 	tcase_add_test(tc, block__is_taken_from_a_pair_that_was_used);
+	tcase_add_test(tc, block__that_nobody_reads_stays_with_the_lowest);
+	tcase_add_test(tc, block__of_two_pairs_stays_with_the_first);
 	tcase_add_test(tc, pair__gets_the_block_that_its_entries_name);
 	tcase_add_test(tc, pair__gets_what_is_left);
 	tcase_add_test(tc, regress__a_log_without_a_claim_is_made_anew);
@@ -659,6 +739,7 @@ repair_suite(void)
 		tcase_add_test(tc, repair__goes_through_all_arenas);
 	tcase_add_test(tc, repair__refuses_more_than_it_can_list);
 	tcase_add_test(tc, apply__refuses_another_medium_than_was_planned_for);
+	tcase_add_test(tc, apply__compares_whatever_it_overwrites);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
