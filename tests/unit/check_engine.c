@@ -338,6 +338,60 @@ START_TEST(read_begin__names_zeroes_and_blocks_without_a_copy)
 }
 END_TEST
 
+/* Where the sector is on the medium now. */
+static uint64_t
+place_of(struct btt_worker *worker, uint64_t off)
+{
+	static struct iovec iov[BTT_READ_IOV];
+	int niov = 0;
+
+	ck_assert_int_eq(
+	    btt_read_begin(fixture.btt, worker, off, 1, iov, &niov), 0);
+	btt_read_end(fixture.btt, worker);
+	return (uint64_t)((const uint8_t *)iov[0].iov_base -
+	    (const uint8_t *)fixture.media->base);
+}
+
+/* They are another's: whatever is written beside them, they go along. */
+START_TEST(write__takes_metadata_along)
+{
+	static const uint8_t meta[64] = "protection information, say";
+	const uint32_t data = variants[_i].sector < 1024 ? 512 : 4096;
+	const uint32_t nmeta = variants[_i].sector - data;
+	static const struct {
+		uint32_t off, len;
+	} writes[] = { { 0, UINT32_MAX }, { 100, 50 }, { 0, UINT32_MAX } };
+	struct btt_worker *worker;
+	uint8_t buf[4096];
+	uint64_t before;
+
+	set_up(_i);
+	worker = fixture_worker(&fixture, 0);
+	memset(buf, 3, sizeof(buf));
+	ck_assert_int_eq(btt_write(fixture.btt, worker, data, data, buf), 0);
+	before = place_of(worker, data);
+	ck_assert_int_eq(
+	    media_copy(fixture.media, before + data, meta, nmeta), 0);
+	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		uint32_t len = writes[i].len < data ? writes[i].len : data;
+		uint64_t after;
+
+		memset(buf, (int)i, sizeof(buf));
+		ck_assert_int_eq(btt_write(fixture.btt, worker,
+				     data + writes[i].off, len, buf),
+		    0);
+		ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+		after = place_of(worker, data);
+		ck_assert_uint_ne(after, before);
+		ck_assert_mem_eq(
+		    (const uint8_t *)fixture.media->base + after + data, meta,
+		    nmeta);
+		before = after;
+	}
+	fixture_free(&fixture);
+}
+END_TEST
+
 START_TEST(seek__finds_holes_where_entries_say_zero)
 {
 	struct btt_worker *worker;
@@ -406,6 +460,9 @@ engine_suite(void)
 	tcase_add_test(tc, commit_stats__are_empty_where_batches_commit_alone);
 	tcase_add_test(tc, write__of_more_than_a_group_holds_goes_on);
 	tcase_add_test(tc, read_begin__names_zeroes_and_blocks_without_a_copy);
+	/* the two with metadata */
+	tcase_add_loop_test(
+	    tc, write__takes_metadata_along, NVARIANT - 2, NVARIANT);
 	tcase_add_test(tc, seek__finds_holes_where_entries_say_zero);
 	tcase_add_test(tc, zero__of_512_byte_sectors_makes_no_zero_entry);
 	suite_add_tcase(suite, tc);
