@@ -159,6 +159,28 @@ START_TEST(create__makes_a_sound_pool_of_every_sector_size)
 }
 END_TEST
 
+/* pmempool takes it for damaged; we do not, and say so. */
+START_TEST(check__of_a_pool_with_more_free_blocks_is_a_note)
+{
+	static struct findings findings;
+	struct btt_create_options options = image_options(BTT_LAYOUT_V11, 4096);
+	struct media_fake *fake = pool_new(POOL_BYTES, 4096);
+	struct media_fake *other = fake_new(POOL_BYTES - BTT_ALIGN);
+
+	memset(options.parent_uuid, 0xab, sizeof(options.parent_uuid));
+	options.nfree = 512;
+	image_create(other, &options);
+	memcpy(fake->bytes + BTT_POOL_OFFSET, other->bytes + BTT_V11_OFFSET,
+	    BTT_ARENA_MIN_BYTES);
+	ck_assert_int_eq(findings_of(fake, &findings), 0);
+	ck_assert_findings(&findings, "nfree", 0);
+	ck_assert_uint_eq(findings.finding[0].off, BTT_POOL_OFFSET);
+	ck_assert_ptr_nonnull(strstr(findings.finding[0].text, "512, more"));
+	media_close(&other->media);
+	media_close(&fake->media);
+}
+END_TEST
+
 START_TEST(create__wants_the_pool_to_have_a_uuid)
 {
 	struct media_fake *fake = fake_new(POOL_BYTES);
@@ -324,6 +346,7 @@ pool_suite(void)
 	tcase_add_test(tc, create__flags_the_log);
 	tcase_add_loop_test(tc, create__makes_a_sound_pool_of_every_sector_size,
 	    0, NELEM(sectors));
+	tcase_add_test(tc, check__of_a_pool_with_more_free_blocks_is_a_note);
 	tcase_add_test(tc, create__wants_the_pool_to_have_a_uuid);
 	tcase_add_test(tc, create__leaves_out_what_libpmemblk_would);
 	tcase_add_loop_test(tc, create__is_finished_by_the_header, 0, 3);
