@@ -301,7 +301,7 @@ sectors=(512 520 528 4096 4104 4160 4224)
 # Namespaces for BTTs of version 2.0 exist with labels only, which the kernel
 # alone makes: one in each image, whose places in the machine it keeps.
 make_labels() {
-	local image nvdimms=()
+	local image nvdimms=() status
 	for image; do
 		fallocate -l $((32 * MIB + label_bytes)) "$image"
 		nvdimms+=(-n "$image,label=128K")
@@ -322,11 +322,14 @@ make_labels() {
 		done
 		ndctl disable-namespace all
 	end
-	"$vm/vm-run" -t 2000 "${nvdimms[@]}" "$work/make-labels" $# \
-	    >"$work/labels.out" 2>&1 || {
+	"$vm/vm-run" -t $((time_limit / 3)) "${nvdimms[@]}" \
+	    "$work/make-labels" $# >"$work/labels.out" 2>&1
+	status=$?
+	if [ "$status" -ne 0 ]; then
 		cat "$work/labels.out" >&2
-		die "no labels could be made"
-	}
+		die "no labels could be made: the virtual machine ended with" \
+		    "$status, 124 if for want of time"
+	fi
 }
 
 every_v11() {
