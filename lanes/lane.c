@@ -193,7 +193,8 @@ lane_span_enter_at(struct lane_set *set, unsigned home, struct lane_span *span,
     const char *here)
 {
 	struct held_stack *self = held_self();
-	unsigned lane = home % set->nlane;
+	/* Most homes are lanes, and need no division. */
+	unsigned lane = home < set->nlane ? home : home % set->nlane;
 
 	/* One entry for the whole span, however it grows (LN-2, LN-5). */
 	held_check(self, set, set->node, here);

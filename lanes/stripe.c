@@ -19,6 +19,7 @@ _Static_assert(sizeof(struct stripe) % LANES_CACHE_LINE == 0,
 /* Nothing changes after creation but the locks themselves. */
 struct stripe_table {
 	uint32_t count;
+	uint32_t mask; /* count - 1 if that is a power of two, else 0 */
 	const struct lock_node *node;
 	_Alignas(LANES_CACHE_LINE) struct stripe stripe[];
 };
@@ -39,6 +40,7 @@ stripe_table_new_at(uint32_t count, const struct lock_class *class,
 		return -ENOMEM;
 	memset(table, 0, size);
 	table->count = count;
+	table->mask = (count & (count - 1)) == 0 ? count - 1 : 0;
 	table->node = graph_node(class);
 	for (uint32_t i = 0; i < count; i++)
 		raw_init(&table->stripe[i].mutex, table->node);
@@ -70,6 +72,14 @@ stripe_table_free(struct stripe_table *table)
 	free(table);
 }
 
+static uint32_t
+index_of(const struct stripe_table *table, uint64_t stripe)
+{
+	/* A division would cost as much as the lock. */
+	return table->mask != 0 ? (uint32_t)(stripe & table->mask)
+				: (uint32_t)(stripe % table->count);
+}
+
 /*
  * The k-th lock of the range in ascending order of index.  A range that wraps
  * is two runs: the wrapped one starts at 0, the other reaches the end.
@@ -85,6 +95,12 @@ range_mutex(const struct stripe_range *range, uint32_t k)
 	return &range->table->stripe[index].mutex;
 }
 
+void
+stripe_prefetch(const struct stripe_table *table, uint64_t stripe)
+{
+	__builtin_prefetch(&table->stripe[index_of(table, stripe)], 1);
+}
+
 NO_TSA void
 stripe_lock_at(struct stripe_table *table, uint64_t first, uint64_t last,
     struct stripe_range *range, const char *here)
@@ -94,7 +110,7 @@ stripe_lock_at(struct stripe_table *table, uint64_t first, uint64_t last,
 	assert(first <= last);
 	range->table = table;
 	if (last - first < table->count) {
-		range->first = (uint32_t)(first % table->count);
+		range->first = index_of(table, first);
 		range->nstripe = (uint32_t)(last - first) + 1;
 	} else {
 		/* Every lock is met at least once: take each once. */
@@ -154,7 +170,7 @@ bool
 stripe_range_covers(const struct stripe_range *range, uint64_t stripe)
 {
 	uint32_t count = range->table->count;
-	uint32_t index = (uint32_t)(stripe % count);
+	uint32_t index = index_of(range->table, stripe);
 	/* Steps from the first lock on, around the end if need be. */
 	uint32_t step = index >= range->first ? index - range->first
 					      : count - range->first + index;

@@ -34,6 +34,9 @@ int stripe_table_new_at(uint32_t count, const struct lock_class *class,
     struct stripe_table **ret_table, const char *here) LANES_MUST_CHECK;
 void stripe_table_free(struct stripe_table *table);
 
+/* Numbers from stripe on will be locked soon: a hint, for the cache. */
+void stripe_prefetch(const struct stripe_table *table, uint64_t stripe);
+
 #define stripe_lock(table, first, last, range) \
 	stripe_lock_at((table), (first), (last), (range), SYNC_HERE)
 /*
