@@ -32,7 +32,10 @@ rtt_init(struct rtt *rtt, unsigned nslot)
 		return -ENOMEM;
 	/* Touch it all now: the read path must not fault pages in. */
 	memset(rtt->slot, 0, bytes);
+	for (unsigned i = 0; i < nslot; i++)
+		rtt->slot[i].table = rtt;
 	rtt->nslot = nslot;
+	atomic_init(&rtt->nused, 0);
 	atomic_init(&rtt->last_arena, 0);
 	return 0;
 }
@@ -50,20 +53,30 @@ rtt_new_arena(struct rtt *rtt)
 	return atomic_fetch_add(&rtt->last_arena, 1) + 1;
 }
 
-void
-rtt_note(struct rtt_slot *slot, unsigned i, uint64_t name)
+/*
+ * The slot's first use, noted before the map is looked up again.  A writer that
+ * looks too early to see it has changed the map before that, and the reader
+ * sees the change.
+ */
+static void
+note_used(struct rtt_slot *slot)
 {
-	/*
-	 * Nobody looks before rtt_publish, whose store releases this one.  It
-	 * must not be seen before the reads of the slot's last use are done,
-	 * hence release and not relaxed.
-	 */
-	atomic_store_explicit(&slot->name[i], name, memory_order_release);
+	struct rtt *rtt = slot->table;
+	unsigned need = (unsigned)(slot - rtt->slot) + 1;
+	unsigned nused = atomic_load(&rtt->nused);
+
+	HOOK_POINT("rtt used");
+	while (nused < need &&
+	    !atomic_compare_exchange_weak(&rtt->nused, &nused, need))
+		;
+	slot->is_used = true;
 }
 
 void
 rtt_publish(struct rtt_slot *slot, unsigned n)
 {
+	if (!slot->is_used && !MUTANT(89))
+		note_used(slot);
 	HOOK_POINT("rtt publish");
 	RTT_STORE32(&slot->nname, n);
 	if (!MUTANT(12))
@@ -77,17 +90,6 @@ rtt_replace(struct rtt_slot *slot, unsigned i, uint64_t name)
 	RTT_STORE64(&slot->name[i], name);
 	if (!MUTANT(12))
 		RTT_DRAIN();
-}
-
-void
-rtt_clear(struct rtt_slot *slot)
-{
-	HOOK_POINT("rtt clear");
-	/*
-	 * Release is enough: a writer that sees the slot empty must see our
-	 * reads done; nothing of ours that follows must be seen after it.
-	 */
-	atomic_store_explicit(&slot->nname, 0, memory_order_release);
 }
 
 static bool
@@ -114,10 +116,12 @@ rtt_wait(struct rtt *rtt, const uint64_t *names, unsigned n)
 {
 	struct backoff backoff = BACKOFF_INIT;
 	uint64_t begun_ns = 0;
+	unsigned nused;
 
 	if (MUTANT(1))
 		return 0;
-	for (unsigned i = 0; i < MUTATE(24, rtt->nslot, 1); i++) {
+	nused = atomic_load(&rtt->nused);
+	for (unsigned i = 0; i < MUTATE(24, nused, nused > 0); i++) {
 		HOOK_POINT("rtt scan");
 		while (slot_names_any(&rtt->slot[i], names, n)) {
 			if (backoff.nwait == 0)

@@ -15,19 +15,25 @@
  *	  same? read b
  *	  slot := nothing
  *
- * All four accesses of the crossing are sequentially consistent operations:
- * either the writer sees the slot and waits, or the reader sees the new map
- * entry and starts over.  (Acquire and release would allow both to miss: a
- * processor lets a load pass an earlier store.)
+ * Either the writer sees the slot and waits, or the reader sees the new map
+ * entry and starts over.  For that the reader's store and load and the writer's
+ * load are sequentially consistent operations, and whoever changed the map
+ * makes a sequentially consistent fence, rtt_block_is_free, before the lane of
+ * the block can be anybody's next.  (Acquire and release would allow both to
+ * miss: a processor lets a load pass an earlier store.)
  *
  * The table has one slot a worker, on cache lines of its own, and serves all
- * devices of a pool; a name is an arena's number with a block's.
+ * devices of a pool; a name is an arena's number with a block's.  A writer
+ * looks at the slots up to the last one that was ever used.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <btt/btt.h>
 #include <lanes/annotations.h>
+
+#include "hook.h"
 
 /* No arena has number 0, so 0 names nothing. */
 #define RTT_NOTHING UINT64_C(0)
@@ -36,6 +42,8 @@
 struct rtt_slot {
 	/* [a, R] names that count; pairs with rtt_wait's load. */
 	_Alignas(LANES_CACHE_LINE) _Atomic uint32_t nname;
+	bool is_used;      /* [R] the table knows it */
+	struct rtt *table; /* [I] */
 	/* [a, R] pairs with rtt_wait's loads. */
 	_Atomic uint64_t name[BTT_READ_SECTORS];
 };
@@ -43,6 +51,7 @@ struct rtt_slot {
 struct rtt {
 	unsigned nslot;              /* [I] */
 	struct rtt_slot *slot;       /* [I] nslot of them */
+	_Atomic unsigned nused;      /* [a] the slots behind were never used */
 	_Atomic uint32_t last_arena; /* [a] numbers given out */
 };
 
@@ -58,13 +67,44 @@ void rtt_fini(struct rtt *rtt);
 uint32_t rtt_new_arena(struct rtt *rtt);
 
 /* Reader: note the i-th name; it counts from rtt_publish on. */
-void rtt_note(struct rtt_slot *slot, unsigned i, uint64_t name);
+static inline void
+rtt_note(struct rtt_slot *slot, unsigned i, uint64_t name)
+{
+	/*
+	 * Nobody looks before rtt_publish, whose store releases this one.  It
+	 * must not be seen before the reads of the slot's last use are done,
+	 * hence release and not relaxed.
+	 */
+	atomic_store_explicit(&slot->name[i], name, memory_order_release);
+}
+
 /* Reader: make the first n names count, before the map is looked up again. */
 void rtt_publish(struct rtt_slot *slot, unsigned n);
 /* Reader: replace a published name, before the map is looked up again. */
 void rtt_replace(struct rtt_slot *slot, unsigned i, uint64_t name);
 /* Reader: nothing is read any more.  On every exit. */
-void rtt_clear(struct rtt_slot *slot);
+static inline void
+rtt_clear(struct rtt_slot *slot)
+{
+	HOOK_POINT("rtt clear");
+	/*
+	 * Release is enough: a writer that sees the slot empty must see our
+	 * reads done; nothing of ours that follows must be seen after it.
+	 */
+	atomic_store_explicit(&slot->nname, 0, memory_order_release);
+}
+
+/*
+ * Writer: map entries no longer name blocks, which may be written to from now
+ * on, by anybody who has waited for their readers.  A fence and not four
+ * stronger stores, since it is one for a whole batch; what it orders is no
+ * data, so checkers of data races need not know of it.
+ */
+static inline void
+rtt_block_is_free(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
 
 /*
  * Writer: sleep until no slot names any of the n names.  Spins a little,

@@ -144,6 +144,8 @@ const struct mutant mutants[] = {
 	{ 87, "create: the first arena before the others",
 	    "create-blank-arenas", NULL },
 	{ 88, "repair: no fences between its rounds", "mend", NULL },
+	{ 89, "a reader's slot is none that writers look at",
+	    "reader-live:line reader", NULL },
 	{ 93, "destroy: all arenas erased without a fence between",
 	    "destroy-arenas", NULL },
 	{ 94, "clear: no second look at the sector under the map lock",

@@ -163,9 +163,21 @@ world_free(struct world *world)
 	free(world);
 }
 
+/* A run must not depend on the runs before: no slot was ever used. */
+static void
+forget_readers(struct world *world)
+{
+	struct rtt *rtt = &world->pool->rtt;
+
+	for (unsigned i = 0; i < rtt->nslot; i++)
+		rtt->slot[i].is_used = false;
+	atomic_store(&rtt->nused, 0);
+}
+
 void
 world_begin(struct world *world, const struct spec_value *start)
 {
+	forget_readers(world);
 	spec_start(&world->spec, start);
 	world->point = 0;
 	world->errors = 0;
