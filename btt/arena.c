@@ -21,8 +21,25 @@ const struct lock_class btt_error_class = { "arena-error", 65,
 	LOCK_MAY_SLEEP | LOCK_WATCHED };
 const struct lock_class btt_group_class = { "group", 75, LOCK_LEAF };
 
-/* More map locks than this only cost memory. */
-#define MAP_LOCKS_MAX 4096u
+/*
+ * A writer may be off the processor with the lock of a line, for milliseconds
+ * where threads are many; with n locks each of the others has one chance in n
+ * to want the same.  So many that it is not one request in a thousand.
+ */
+#define MAP_LOCKS_MAX 8192u
+
+/* A power of two, and no more than the map has lines. */
+static uint32_t
+map_lock_count(const struct arena *arena)
+{
+	uint32_t nline =
+	    (arena->external_nlba + MAP_LINE_ENTRIES - 1) / MAP_LINE_ENTRIES;
+	uint32_t n = 1;
+
+	while (n < MAP_LOCKS_MAX && n * 2 <= nline)
+		n *= 2;
+	return n;
+}
 
 static void
 arena_place_parts(struct arena *arena, const struct btt_arena_place *place)
@@ -50,7 +67,6 @@ arena_open(struct media *media, const struct btt_arena_place *place,
     struct arena *ret_arena, struct btt_error *error)
 {
 	struct arena *arena = ret_arena;
-	uint32_t nlock;
 	int r;
 
 	memset(arena, 0, sizeof(*arena));
@@ -63,8 +79,8 @@ arena_open(struct media *media, const struct btt_arena_place *place,
 	arena->pair = calloc(arena->nfree, sizeof(*arena->pair));
 	if (arena->pair == NULL)
 		return -ENOMEM;
-	nlock = arena->nfree < MAP_LOCKS_MAX ? arena->nfree : MAP_LOCKS_MAX;
-	r = stripe_table_new(nlock, &btt_map_class, &arena->map_locks);
+	r = stripe_table_new(
+	    map_lock_count(arena), &btt_map_class, &arena->map_locks);
 	if (r < 0)
 		return r;
 	return arena_load_log(arena, damage, error);

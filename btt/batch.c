@@ -6,6 +6,7 @@
 
 #include "hook.h"
 #include "map.h"
+#include "rtt.h"
 
 static void
 add_change(struct batch *batch, uint32_t pair, uint32_t first_premap)
@@ -81,11 +82,9 @@ batch_unclaim(struct batch *batch)
 	batch->nchange = 0;
 }
 
-static int
-read_old(void *arg)
+int
+batch_look_up(struct batch *batch)
 {
-	struct batch *batch = arg;
-
 	for (unsigned i = 0; i < batch->nchange; i++) {
 		struct change *change = &batch->change[i];
 
@@ -97,11 +96,17 @@ read_old(void *arg)
 	return 0;
 }
 
+static int
+look_up(void *arg)
+{
+	return batch_look_up(arg);
+}
+
 int
 batch_read_old(struct batch *batch, const struct stripe_range *range)
 {
 	assert(stripe_range_covers(range, map_line(batch->change[0].premap)));
-	return media_try(read_old, batch);
+	return media_try(look_up, batch);
 }
 
 /*
@@ -184,6 +189,7 @@ void
 changes_advance_pairs(
     struct arena *arena, const struct change *change, unsigned n)
 {
+	rtt_block_is_free();
 	for (unsigned i = 0; i < n; i++, change++) {
 		struct flog_pair *pair = &arena->pair[change->pair];
 
@@ -199,28 +205,14 @@ changes_advance_pairs(
 typedef int
 changes_fn(struct arena *arena, const struct change *change, unsigned n);
 
-struct step {
-	struct batch *batch;
-	changes_fn *store;
-};
-
-static int
-run_step(void *arg)
-{
-	const struct step *step = arg;
-
-	return step->store(
-	    step->batch->arena, step->batch->change, step->batch->nchange);
-}
-
 /* Stores of one kind for all sectors, then the fence that ends them. */
 static int
 store_and_fence(struct batch *batch, changes_fn *store, bool fenced)
 {
-	struct step step = { batch, store };
 	int r;
 
-	if ((r = media_try(run_step, &step)) < 0)
+	r = store(batch->arena, batch->change, batch->nchange);
+	if (r < 0)
 		return r;
 	if (MUTANT(19) && store == changes_store_map)
 		HOOK_POINT("early acknowledgement");
@@ -228,14 +220,22 @@ store_and_fence(struct batch *batch, changes_fn *store, bool fenced)
 	return MUTATE(29, r, 0);
 }
 
-int
-batch_commit(struct batch *batch, const struct lane_span *span,
-    const struct stripe_range *range)
-{
-	struct arena *arena = batch->arena;
-	int r;
+struct commit {
+	struct batch *batch;
+	enum {
+		COMMIT_BODIES,
+		COMMIT_LOG,
+		COMMIT_MAP
+	} round; /* that has begun */
+};
 
-	assert(span->nlane > 0 && range->nstripe > 0);
+/* One guard for all: the store that ends a round is past each fault of it. */
+static int
+run_commit(void *arg)
+{
+	struct commit *commit = arg;
+	struct batch *batch = commit->batch;
+	int r;
 
 	/*
 	 * A crash or an error in here leaves new bodies under old sequence
@@ -252,20 +252,33 @@ batch_commit(struct batch *batch, const struct lane_span *span,
 	 * From here on an error leaves entries that may or may not be
 	 * committed.  Recovery decides; until then the pairs rest.
 	 */
+	commit->round = COMMIT_LOG;
 	if ((r = store_and_fence(batch,
 		 MUTATE(7, MUTATE(28, changes_store_commits, changes_store_map),
 		     changes_store_bodies),
 		 !MUTANT(5))) < 0)
-		goto fail;
-	if ((r = store_and_fence(batch,
-		 MUTATE(28, changes_store_map, changes_store_commits),
-		 !MUTANT(6))) < 0 &&
-	    !MUTANT(27))
-		goto fail;
-	changes_advance_pairs(arena, batch->change, batch->nchange);
-	return r;
+		return r;
+	commit->round = COMMIT_MAP;
+	return store_and_fence(batch,
+	    MUTATE(28, changes_store_map, changes_store_commits), !MUTANT(6));
+}
 
-fail:
-	arena_fail(arena, r, media_failed(arena->media) == 0);
+int
+batch_commit(struct batch *batch, const struct lane_span *span,
+    const struct stripe_range *range)
+{
+	struct commit commit = { batch, COMMIT_BODIES };
+	struct arena *arena = batch->arena;
+	int r;
+
+	assert(span->nlane > 0 &&
+	    stripe_range_covers(range, map_line(batch->change[0].premap)));
+	r = media_try(run_commit, &commit);
+	if (r < 0 && commit.round == COMMIT_BODIES)
+		return r;
+	if (r < 0 && !(MUTANT(27) && commit.round == COMMIT_MAP))
+		arena_fail(arena, r, media_failed(arena->media) == 0);
+	else
+		changes_advance_pairs(arena, batch->change, batch->nchange);
 	return r;
 }

@@ -62,6 +62,8 @@ void batch_unclaim(struct batch *batch);
  */
 int batch_read_old(struct batch *batch, const struct stripe_range *range)
     REQUIRES(*range) BTT_MUST_CHECK;
+/* The same inside media_try(), by who holds the locks. */
+int batch_look_up(struct batch *batch) BTT_MUST_CHECK;
 
 /*
  * Make the batch durable and visible; data is placed already.

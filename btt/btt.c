@@ -21,18 +21,6 @@
 /* More lanes than this help nobody; a span can hold so many. */
 #define LANES_DEFAULT 32u
 
-struct arena *
-btt_arena_of(const struct btt *btt, uint64_t sector)
-{
-	struct arena *arena = btt->arena;
-
-	assert(sector < btt->geometry.nsector);
-	/* One arena is 512 GiB: there are few. */
-	while (sector - arena->first_sector >= arena->external_nlba)
-		arena++;
-	return arena;
-}
-
 int
 btt_may_write(const struct btt *btt)
 {
@@ -239,6 +227,9 @@ fill_geometry(struct btt *btt, const struct btt_probe *probe,
 		geometry->durability = btt->media->granularity == MEDIA_PAGE
 		    ? BTT_DURABLE_FLUSH
 		    : BTT_DURABLE_WRITE;
+	if ((geometry->sector_bytes & (geometry->sector_bytes - 1)) == 0)
+		btt->sector_shift =
+		    (unsigned)__builtin_ctz(geometry->sector_bytes);
 	btt->initial_is_zero = probe->layout == BTT_LAYOUT_POOL;
 	btt->may_set_zero =
 	    geometry->sector_bytes >= 4096 || probe->layout == BTT_LAYOUT_POOL;

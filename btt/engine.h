@@ -5,6 +5,7 @@
 /*
  * engine -- what an open device and a worker are made of.  Private to btt/.
  */
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,10 +35,11 @@ struct btt {
 	struct media *media;               /* [I] owned */
 	struct btt_worker_pool *pool;      /* [I] */
 	struct btt_geometry_info geometry; /* [I] */
-	struct lane_set *lanes;            /* [I] */
-	struct lane_stats *lane_stats;     /* [I] one a lane */
-	uint32_t narena;                   /* [I] */
-	struct arena *arena;               /* [I] */
+	unsigned sector_shift;         /* [I] 0: sectors are no power of two */
+	struct lane_set *lanes;        /* [I] */
+	struct lane_stats *lane_stats; /* [I] one a lane */
+	uint32_t narena;               /* [I] */
+	struct arena *arena;           /* [I] */
 	/* [I] sectors that were never written read as zeroes (pools, 2.1) */
 	bool initial_is_zero;
 	/* [I] sectors may be zeroed by Z entries (2.4) */
@@ -76,7 +78,30 @@ struct btt_worker_pool {
 extern const uint8_t btt_zeroes[BTT_SECTOR_MAX];
 
 /* Arena of a sector, which must be inside the device. */
-struct arena *btt_arena_of(const struct btt *btt, uint64_t sector);
+static inline struct arena *
+btt_arena_of(const struct btt *btt, uint64_t sector)
+{
+	struct arena *arena = btt->arena;
+
+	assert(sector < btt->geometry.nsector);
+	/* One arena is 512 GiB: there are few. */
+	while (sector - arena->first_sector >= arena->external_nlba)
+		arena++;
+	return arena;
+}
+
+/* How many whole sectors are n bytes, and how many bytes are left? */
+static inline uint64_t
+btt_sectors(const struct btt *btt, uint64_t n, uint32_t *ret_rest)
+{
+	uint32_t sector_bytes = btt->geometry.sector_bytes;
+	/* A division would cost as much as a lock. */
+	uint64_t nsector =
+	    btt->sector_shift != 0 ? n >> btt->sector_shift : n / sector_bytes;
+
+	*ret_rest = (uint32_t)(n - nsector * sector_bytes);
+	return nsector;
+}
 
 /* Does [off, off + len) lie inside the device? */
 static inline bool

@@ -14,17 +14,50 @@
  * (overlay.h).  The overlays are asked first, newest first, and the medium
  * last; entries move in the other direction, so none is missed on its way.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "arena.h"
+#include "hook.h"
 #include "layout.h"
+#include "overlay.h"
 
-/* The raw entry of premap as readers must see it.  Inside media_try(). */
-uint32_t map_read(const struct arena *arena, uint32_t premap);
+/* Where the entry of premap lies. */
+static inline uint64_t
+map_entry_off(const struct arena *arena, uint32_t premap)
+{
+	assert(premap < arena->external_nlba);
+	return arena->map_off + (uint64_t)premap * MAP_ENTRY_BYTES;
+}
 
 /* The raw word on the medium.  Inside media_try(). */
-uint32_t map_read_media(const struct arena *arena, uint32_t premap);
+static inline uint32_t
+map_read_media(const struct arena *arena, uint32_t premap)
+{
+	HOOK_POINT("map load");
+	return media_load32(arena->media, map_entry_off(arena, premap));
+}
+
+/* The raw entry of premap as readers must see it.  Inside media_try(). */
+static inline uint32_t
+map_read(const struct arena *arena, uint32_t premap)
+{
+	uint32_t entry;
+
+	if (arena->overlays != NULL &&
+	    overlay_pair_find(arena->overlays, premap, &entry))
+		return entry;
+	return map_read_media(arena, premap);
+}
+
+/* The entry will be wanted soon: a hint, for the cache, which touches nothing. */
+static inline void
+map_prefetch(const struct arena *arena, uint32_t premap)
+{
+	__builtin_prefetch(
+	    media_at(arena->media, map_entry_off(arena, premap)));
+}
 
 /*
  * Store a raw entry on the medium; visible on return, not flushed.

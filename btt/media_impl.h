@@ -103,21 +103,26 @@ media_refusal(const struct media *media)
 }
 
 /*
- * Stores through a mapping.  Sequentially consistent: they pair with
- * media_load32 in the read protocol (rtt.h).
+ * Stores through a mapping.  Release, so that who loads the word sees what was
+ * copied before it.  What the read protocol needs beyond that is a fence where
+ * a block becomes free (rtt.h); a sequentially consistent store is a locked
+ * instruction here, which waits for every line that is being written back, as
+ * a fence of the medium would.
  */
 static inline void
 media_put64(uint8_t *bytes, uint64_t off, struct le64 value)
 {
 	assert(off % sizeof(uint64_t) == 0);
-	atomic_store((_Atomic uint64_t *)(void *)(bytes + off), value.raw);
+	atomic_store_explicit((_Atomic uint64_t *)(void *)(bytes + off),
+	    value.raw, memory_order_release);
 }
 
 static inline void
 media_put32(uint8_t *bytes, uint64_t off, struct le32 value)
 {
 	assert(off % sizeof(uint32_t) == 0);
-	atomic_store((_Atomic uint32_t *)(void *)(bytes + off), value.raw);
+	atomic_store_explicit((_Atomic uint32_t *)(void *)(bytes + off),
+	    value.raw, memory_order_release);
 }
 
 /*

@@ -3,8 +3,9 @@
  * write -- the write path.
  *
  * For a run of neighbouring sectors of one arena: take lanes and their free
- * blocks, wait for readers of those blocks, place the data, lock the map lines,
- * look up what the sectors have, commit (batch.c, group.c), let go.
+ * blocks, wait for readers of those blocks, place the data, lock the map lines
+ * (or the other way round: places_early), look up what the sectors have, commit
+ * (batch.c, group.c), let go.
  *
  * A sector that is written in part, or that carries metadata to be kept, is
  * composed from its old content; then the map lines are locked before the data
@@ -22,6 +23,9 @@
 #include "hook.h"
 #include "map.h"
 
+/* Longer copies are done before the map locks are taken: see places_early. */
+#define LOCKED_COPY_MAX 16384u
+
 /* What is written where: len bytes from src, skip bytes into premap. */
 struct write_job {
 	struct btt *btt;
@@ -29,6 +33,8 @@ struct write_job {
 	uint32_t skip;
 	size_t len;
 	const uint8_t *src; /* NULL: zeroes */
+	bool compose;       /* parts of sectors, or sectors with metadata */
+	bool is_placed;     /* the data is where it belongs */
 };
 
 /* The part of sector i of the batch that the request covers. */
@@ -150,6 +156,33 @@ place_composed(void *arg)
 	return 0;
 }
 
+/* Under the map locks: what the sectors have, and the data if it is not placed. */
+static int
+look_up_and_place(void *arg)
+{
+	struct write_job *job = arg;
+	int r;
+
+	if ((r = batch_look_up(&job->worker->batch)) < 0 || job->is_placed ||
+	    (MUTANT(25) && !job->compose))
+		return r;
+	return job->compose ? place_composed(job) : place_whole(job);
+}
+
+/*
+ * Before the map locks are taken, or under them?  A lock is an instruction that
+ * waits for copies on their way to the medium, as a fence does.  Where the
+ * commit follows at once, it is better to have the first fence wait for copies
+ * and log together, if the copy is short; a long one is worth a wait more, and
+ * not worth keeping others from the lines.
+ */
+static bool
+places_early(const struct write_job *job)
+{
+	return !job->compose &&
+	    (job->btt->group != NULL || job->len > LOCKED_COPY_MAX);
+}
+
 /* Nobody may be reading the blocks that are written next (I3). */
 static void
 wait_for_readers(struct btt *btt, struct btt_worker *worker)
@@ -233,7 +266,7 @@ fence_own_data(struct media *media)
  */
 static int
 place_and_commit(struct write_job *job, const struct lane_span *span,
-    bool compose, uint64_t *ret_group) REQUIRES(*span)
+    uint64_t *ret_group) REQUIRES(*span)
 {
 	struct btt *btt = job->btt;
 	struct batch *batch = &job->worker->batch;
@@ -251,8 +284,11 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	wait_for_readers(btt, job->worker);
 	if ((r = clear_bad_blocks(batch, MUTANT(78))) < 0)
 		return r;
-	if (!compose && !MUTANT(25) && (r = media_try(place_whole, job)) < 0)
-		return r;
+	if (places_early(job) && !MUTANT(25)) {
+		if ((r = media_try(place_whole, job)) < 0)
+			return r;
+		job->is_placed = true;
+	}
 	stripe_lock(batch->arena->map_locks, map_line(first),
 	    map_line(first + batch->nchange - 1), &range);
 	/*
@@ -263,21 +299,20 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	 */
 	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(58))
 		goto out;
-	if ((r = batch_read_old(batch, &range)) < 0)
-		goto out;
-	if (compose && (r = media_try(place_composed, job)) < 0)
+	if ((r = media_try(look_up_and_place, job)) < 0)
 		goto out;
 	if (MUTANT(42)) { /* composed from what may be old by now */
 		stripe_unlock(&range);
 		HOOK_POINT("unlocked");
 		stripe_lock(batch->arena->map_locks, map_line(first),
 		    map_line(first + batch->nchange - 1), &range);
-		if ((r = batch_read_old(batch, &range)) < 0)
+		job->is_placed = true;
+		if ((r = media_try(look_up_and_place, job)) < 0)
 			goto out;
 	}
 	if (btt->group == NULL) {
 		r = batch_commit(batch, span, &range);
-		if (MUTANT(25) && !compose && r == 0)
+		if (MUTANT(25) && !job->compose && r == 0)
 			r = media_try(place_whole, job);
 	} else if ((r = fence_own_data(btt->media)) == 0) {
 		*ret_group = group_add(btt, job->worker, batch, &range);
@@ -291,41 +326,45 @@ int
 write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
     const uint8_t *src, size_t *ret_written, uint64_t *ret_group)
 {
-	uint32_t sector_bytes = btt->geometry.sector_bytes;
-	struct arena *arena = btt_arena_of(btt, off / sector_bytes);
-	uint64_t in_arena = off - arena->first_sector * sector_bytes;
-	uint64_t room =
-	    (uint64_t)arena->external_nlba * sector_bytes - in_arena;
-	uint32_t skip = (uint32_t)(off % sector_bytes);
-	struct write_job job = { btt, worker, skip, len, src };
+	uint64_t sector_bytes = btt->geometry.sector_bytes;
+	struct write_job job = { .btt = btt, .worker = worker, .src = src };
+	uint64_t sector = btt_sectors(btt, off, &job.skip);
+	struct arena *arena = btt_arena_of(btt, sector);
+	uint32_t premap = (uint32_t)(sector - arena->first_sector);
 	struct batch *batch = &worker->batch;
-	bool compose;
-	size_t want;
+	uint64_t want, room;
+	uint32_t rest;
 	int r;
 
 	if ((r = btt_may_write(btt)) < 0)
 		return r;
 	if ((r = atomic_load(&arena->failed)) < 0)
 		return r;
-	if (job.len > room)
-		job.len = (size_t)room;
-	want = (skip + job.len + sector_bytes - 1) / sector_bytes;
-	if (want > BATCH_MAX)
-		want = BATCH_MAX;
+	want = btt_sectors(btt, job.skip + len, &rest);
+	want += rest != 0;
+	room = arena->external_nlba - premap;
+	if (room > BATCH_MAX)
+		room = BATCH_MAX;
+	if (want > room)
+		want = room;
 
+	/* Fetched while the lane is waited for. */
+	map_prefetch(arena, premap);
+	stripe_prefetch(arena->map_locks, map_line(premap));
 	lane_span_enter(btt->lanes, worker->index, &worker->span);
-	batch_claim(batch, arena, &worker->span,
-	    (uint32_t)(in_arena / sector_bytes), (unsigned)want);
+	batch_claim(batch, arena, &worker->span, premap, (unsigned)want);
 	if (batch->nchange == 0) {
 		lane_span_leave(&worker->span);
 		*ret_written = 0;
 		return group_make_room(btt);
 	}
-	if (job.len > batch->nchange * sector_bytes - skip)
-		job.len = batch->nchange * sector_bytes - skip;
-	compose = skip != 0 || (skip + job.len) % sector_bytes != 0 ||
-	    arena->meta_bytes != 0;
-	r = place_and_commit(&job, &worker->span, compose, ret_group);
+	job.len = len;
+	if (len > batch->nchange * sector_bytes - job.skip) {
+		job.len = batch->nchange * sector_bytes - job.skip;
+		rest = 0;
+	}
+	job.compose = job.skip != 0 || rest != 0 || arena->meta_bytes != 0;
+	r = place_and_commit(&job, &worker->span, ret_group);
 	if (r < 0 && btt->group != NULL)
 		batch_unclaim(batch);
 	else

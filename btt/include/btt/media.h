@@ -36,7 +36,8 @@
  *
  * Faults: touching the mapping can raise SIGBUS (a truncated file, a poisoned
  * page).  Do so inside media_try().  Only some of the operations above touch
- * it, on some granularities, but callers need not know: wrap all but fence.
+ * it, on some granularities, but callers need not know: wrap all.  A fence
+ * touches nothing, and may be outside or inside.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -359,8 +360,8 @@ media_failed(const struct media *media)
 }
 
 /*
- * Aligned load through the mapping.  Sequentially consistent: it pairs with
- * store32 in the read protocol (rtt.h).  Inside media_try() only.
+ * Aligned load through the mapping.  Sequentially consistent, as the read
+ * protocol wants it (rtt.h).  Inside media_try() only.
  */
 static inline uint32_t
 media_load32(const struct media *media, uint64_t off)
