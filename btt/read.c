@@ -17,13 +17,23 @@
 #include "hook.h"
 #include "map.h"
 
+#define PREFETCH_BYTES 512u /* no sector is shorter */
+
 const uint8_t btt_zeroes[BTT_SECTOR_MAX] = { 0 };
 
+/* A window of sectors; see read_window for the states. */
 struct read_job {
 	struct btt *btt;
 	struct btt_worker *worker;
 	uint64_t first; /* sector of the device */
 	unsigned n;
+	uint32_t skip; /* bytes of the first sector that are not wanted */
+	size_t len;    /* bytes that are */
+	bool any_bad;  /* some range of the medium is known to be bad */
+	bool is_published;
+	struct iovec *iov;
+	int niov;
+	uint8_t *dst; /* NULL: the caller reads through iov */
 };
 
 /* Walks the sectors of a window over arena boundaries. */
@@ -74,37 +84,56 @@ has_data(const struct btt *btt, uint32_t entry)
 
 /*
  * Is something bad that a reader of the sector needs: its map entry, the block?
- * The one look that everybody takes is at whether anything is bad at all.
  */
 static bool
 sector_is_bad(const struct btt *btt, const struct cursor *at, uint32_t entry)
 {
-	if (!media_knows_bad(btt->media))
-		return false;
 	return map_is_bad(at->arena, at->premap, 1) ||
 	    (has_data(btt, entry) && block_is_bad(at, entry));
 }
 
-static int
-name_of(const struct btt *btt, const struct cursor *at, uint32_t entry,
+/* Where the data of the entry lies, of which there is some. */
+static const uint8_t *
+data_of(const struct cursor *at, uint32_t entry)
+{
+	return media_at(at->arena->media,
+	    arena_block_off(at->arena, map_entry_block(entry, at->premap)));
+}
+
+/*
+ * Data is wanted as soon as its block is published, which takes as long as to
+ * fetch it.  Of larger sectors the beginning: the rest is asked for in time by
+ * the copy, but not beyond what waits for the first line of all.
+ */
+static inline void
+prefetch_data(const uint8_t *data)
+{
+	for (unsigned i = 0; i < PREFETCH_BYTES; i += LANES_CACHE_LINE)
+		__builtin_prefetch(data + i);
+}
+
+static inline int
+name_of(const struct read_job *job, const struct cursor *at, uint32_t entry,
     uint64_t *ret_name)
 {
+	*ret_name = RTT_NOTHING;
 	if (map_entry_state(entry) == MAP_STATE_ERROR)
 		return -EIO;
 	/* Media may have changed since it was checked: look each time. */
 	if (!map_entry_in_range(at->arena, entry, at->premap))
 		return -EIO;
-	if (sector_is_bad(btt, at, entry))
+	if (job->any_bad && sector_is_bad(job->btt, at, entry))
 		return -EIO;
-	*ret_name = has_data(btt, entry)
-	    ? rtt_name(at->arena->number,
-		  MUTATE(32, map_entry_block(entry, at->premap), entry))
-	    : RTT_NOTHING;
+	if (!has_data(job->btt, entry))
+		return 0;
+	*ret_name = rtt_name(at->arena->number,
+	    MUTATE(32, map_entry_block(entry, at->premap), entry));
+	prefetch_data(data_of(at, entry));
 	return 0;
 }
 
 /* Until the published entry i is what the map says. */
-static int
+static inline int
 settle(struct read_job *job, const struct cursor *at, unsigned i)
 {
 	uint32_t *published = &job->worker->window.entry[i];
@@ -116,7 +145,7 @@ settle(struct read_job *job, const struct cursor *at, unsigned i)
 		return 0;
 	/* A turn for each write of this sector by others: they progress. */
 	while ((entry = map_read(at->arena, at->premap)) != *published) {
-		if ((r = name_of(job->btt, at, entry, &name)) < 0)
+		if ((r = name_of(job, at, entry, &name)) < 0)
 			return r;
 		if (!MUTANT(66))
 			rtt_replace(job->worker->slot, i, name);
@@ -125,10 +154,9 @@ settle(struct read_job *job, const struct cursor *at, unsigned i)
 	return 0;
 }
 
-static int
-publish_window(void *arg)
+static inline int
+publish_window(struct read_job *job)
 {
-	struct read_job *job = arg;
 	struct btt_worker *worker = job->worker;
 	struct cursor at;
 	uint64_t name;
@@ -137,7 +165,7 @@ publish_window(void *arg)
 	cursor_init(&at, job->btt, job->first);
 	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
 		worker->window.entry[i] = map_read(at.arena, at.premap);
-		r = name_of(job->btt, &at, worker->window.entry[i], &name);
+		r = name_of(job, &at, worker->window.entry[i], &name);
 		if (r < 0)
 			return r;
 		rtt_note(worker->slot, i, name);
@@ -257,15 +285,112 @@ mark_bad_sectors(struct read_job *job)
 		(void)media_fence(job->btt->media);
 }
 
+static void
+fill_iov(struct read_job *job)
+{
+	uint32_t sector_bytes = job->btt->geometry.sector_bytes;
+	uint32_t skip = job->skip;
+	size_t len = job->len;
+	struct cursor at;
+
+	cursor_init(&at, job->btt, job->first);
+	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
+		uint32_t entry = job->worker->window.entry[i];
+		size_t part =
+		    sector_bytes - skip < len ? sector_bytes - skip : len;
+
+		if (has_data(job->btt, entry))
+			iov_add(job->iov, &job->niov,
+			    data_of(&at, entry) + skip, part);
+		else
+			iov_add_zeroes(job->iov, &job->niov, part);
+		len -= part;
+		skip = 0;
+	}
+	assert(len == 0);
+}
+
+static void
+copy_out(const struct read_job *job)
+{
+	uint8_t *dst = job->dst;
+
+	for (int i = 0; i < job->niov; i++) {
+		HOOK_POINT("data load");
+		HOOK_LOAD(job->iov[i].iov_base, job->iov[i].iov_len);
+		memcpy(dst, job->iov[i].iov_base, job->iov[i].iov_len);
+		dst += job->iov[i].iov_len;
+	}
+}
+
+/*
+ * All that touches the medium, in one guard.  The signal fence keeps the
+ * compiler from noting the publication after a fault of the copy.
+ */
+static int
+read_window(void *arg)
+{
+	struct read_job *job = arg;
+	int r;
+
+	if ((r = publish_window(job)) < 0)
+		return r;
+	job->is_published = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	fill_iov(job);
+	if (job->dst != NULL) {
+		if (MUTANT(67))
+			rtt_clear(job->worker->slot);
+		copy_out(job);
+	}
+	return 0;
+}
+
+/* The bytes may reach from off to the end of a window of sectors at most. */
+static void
+job_init(struct read_job *job, struct btt *btt, struct btt_worker *worker,
+    uint64_t off, size_t len)
+{
+	struct cursor at;
+	uint32_t rest;
+
+	job->btt = btt;
+	job->worker = worker;
+	job->first = btt_sectors(btt, off, &job->skip);
+	job->n = (unsigned)btt_sectors(btt, job->skip + len, &rest);
+	job->n += rest != 0;
+	job->len = len;
+	job->any_bad = media_knows_bad(btt->media);
+	job->is_published = false;
+	job->niov = 0;
+	cursor_init(&at, btt, job->first);
+	map_prefetch(at.arena, at.premap);
+}
+
+/* Nothing could be published. */
+static void
+fail_window(struct read_job *job)
+{
+	if (!MUTANT(81))
+		rtt_clear(job->worker->slot);
+	if (media_knows_bad(job->btt->media))
+		mark_bad_sectors(job);
+}
+
+static size_t
+window_bytes(const struct btt *btt, uint64_t off)
+{
+	uint32_t skip;
+
+	(void)btt_sectors(btt, off, &skip);
+	return (size_t)BTT_READ_SECTORS * btt->geometry.sector_bytes - skip;
+}
+
 int
 btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
     size_t len, struct iovec *iov, int *ret_niov)
 {
-	uint32_t sector_bytes = btt->geometry.sector_bytes;
-	uint32_t skip = (uint32_t)(off % sector_bytes);
-	struct read_job job = { .btt = btt, .worker = worker };
-	struct cursor at;
-	int niov = 0;
+	struct read_job job = { .iov = iov };
 	int r;
 
 	if (!btt_range_inside(btt, off, len))
@@ -274,38 +399,14 @@ btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
 		*ret_niov = 0;
 		return 0;
 	}
-	if (len > (size_t)BTT_READ_SECTORS * sector_bytes - skip)
+	if (len > window_bytes(btt, off))
 		return -EINVAL;
-	job.first = off / sector_bytes;
-	job.n = (unsigned)((skip + len + sector_bytes - 1) / sector_bytes);
-	if ((r = media_try(publish_window, &job)) < 0) {
-		if (!MUTANT(81))
-			rtt_clear(worker->slot);
-		if (media_knows_bad(btt->media))
-			mark_bad_sectors(&job);
+	job_init(&job, btt, worker, off, len);
+	if ((r = media_try(read_window, &job)) < 0) {
+		fail_window(&job);
 		return r;
 	}
-
-	cursor_init(&at, btt, job.first);
-	for (unsigned i = 0; i < job.n; i++, cursor_next(&at)) {
-		uint32_t entry = worker->window.entry[i];
-		size_t part =
-		    sector_bytes - skip < len ? sector_bytes - skip : len;
-
-		if (has_data(btt, entry))
-			iov_add(iov, &niov,
-			    (const uint8_t *)media_at(btt->media,
-				arena_block_off(at.arena,
-				    map_entry_block(entry, at.premap))) +
-				skip,
-			    part);
-		else
-			iov_add_zeroes(iov, &niov, part);
-		len -= part;
-		skip = 0;
-	}
-	assert(len == 0);
-	*ret_niov = niov;
+	*ret_niov = job.niov;
 	return 0;
 }
 
@@ -315,26 +416,6 @@ btt_read_end(struct btt *btt, struct btt_worker *worker)
 	(void)btt;
 	if (!MUTANT(14))
 		rtt_clear(worker->slot);
-}
-
-struct copy_job {
-	const struct iovec *iov;
-	int niov;
-	uint8_t *dst;
-};
-
-static int
-copy_out(void *arg)
-{
-	struct copy_job *job = arg;
-
-	for (int i = 0; i < job->niov; i++) {
-		HOOK_POINT("data load");
-		HOOK_LOAD(job->iov[i].iov_base, job->iov[i].iov_len);
-		memcpy(job->dst, job->iov[i].iov_base, job->iov[i].iov_len);
-		job->dst += job->iov[i].iov_len;
-	}
-	return 0;
 }
 
 /*
@@ -362,13 +443,33 @@ mark_poison(
 		btt_read_end(btt, worker);
 }
 
+static int
+copy_window(struct read_job *job, uint64_t off)
+{
+	struct btt_worker *worker = job->worker;
+	struct btt *btt = job->btt;
+	bool poison;
+	int r;
+
+	r = media_try(read_window, job);
+	if (r < 0 && !job->is_published) {
+		fail_window(job);
+		return r;
+	}
+	if (MUTANT(80))
+		rtt_clear(worker->slot);
+	poison = r < 0 && note_poison(btt);
+	btt_read_end(btt, worker);
+	if (poison)
+		mark_poison(btt, worker, off, job->len);
+	return r;
+}
+
 int
 btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
     void *dst)
 {
-	struct copy_job job = { .iov = worker->iov, .dst = dst };
-	size_t sector_bytes = btt->geometry.sector_bytes;
-	bool poison;
+	struct read_job job = { .iov = worker->iov, .dst = dst };
 	size_t part;
 	int r;
 
@@ -376,26 +477,15 @@ btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 		return -ERANGE;
 	while (len > 0) {
 		/* A window ends on a sector's end. */
-		part = BTT_READ_SECTORS * sector_bytes - off % sector_bytes;
+		part = window_bytes(btt, off);
 		if (part > len)
 			part = len;
-		r = btt_read_begin(
-		    btt, worker, off, part, worker->iov, &job.niov);
-		if (r < 0)
-			return r;
-		if (MUTANT(67))
-			rtt_clear(worker->slot);
-		r = media_try(copy_out, &job);
-		if (MUTANT(80))
-			rtt_clear(worker->slot);
-		poison = r < 0 && note_poison(btt);
-		btt_read_end(btt, worker);
-		if (poison)
-			mark_poison(btt, worker, off, part);
-		if (r < 0)
+		job_init(&job, btt, worker, off, part);
+		if ((r = copy_window(&job, off)) < 0)
 			return r;
 		off += part;
 		len -= part;
+		job.dst += part;
 	}
 	return 0;
 }
