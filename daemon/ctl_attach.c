@@ -19,6 +19,7 @@ struct change_options {
 	bool idempotent;
 	bool force;
 	bool read_only;
+	bool scrub;
 	const char *name;
 	const char *words;
 	const char *test;
@@ -51,6 +52,8 @@ static const struct ctl_option attach_table[] = {
 	{ 'r', "read-only", CTL_SWITCH,
 	    offsetof(struct change_options, read_only), NULL, NULL,
 	    "never write to PATH" },
+	{ 's', "scrub", CTL_SWITCH, offsetof(struct change_options, scrub),
+	    NULL, NULL, "then read all of it, to find damage" },
 	OPTION_IDEMPOTENT,
 	OPTION_NO_WAIT,
 	OPTION_TIMEOUT,
@@ -83,17 +86,18 @@ add_waiting(struct json_object *args, const struct change_options *options)
 		    args, "timeout_ms", ctl_timeout_ms(&options->timeout));
 }
 
-/* "ro,WORDS", each only where it was asked for. */
+/* "ro,scrub,WORDS", each only where it was asked for. */
 static void
 add_words(struct json_object *args, const struct change_options *options)
 {
+	const char *given = options->words != NULL ? options->words : "";
 	char *words;
 
-	if (!options->read_only && options->words == NULL)
+	if (!options->read_only && !options->scrub && given[0] == '\0')
 		return;
-	if (asprintf(&words, "%s%s%s", options->read_only ? "ro" : "",
-		options->read_only && options->words != NULL ? "," : "",
-		options->words != NULL ? options->words : "") < 0)
+	/* What is empty between commas is no word. */
+	if (asprintf(&words, "%s%s%s", options->read_only ? "ro," : "",
+		options->scrub ? "scrub," : "", given) < 0)
 		ctl_die_of_memory();
 	ctl_add_text(args, "options", words);
 	free(words);

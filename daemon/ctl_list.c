@@ -162,7 +162,8 @@ static void
 print_details(struct json_object *device)
 {
 	static const char *const keys[] = { "uuid", "raw_uuid", "blockdev",
-		"layout", "durability", "lanes", "generation", "job" };
+		"layout", "durability", "lanes", "badblock_count", "generation",
+		"job" };
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -475,32 +475,6 @@ device_open(struct device *device, int fd, struct btt_error *error)
 }
 
 int
-device_load_bad(struct device *device, struct btt_error *error)
-{
-	const struct device_trial *trial = &device->options.trial;
-	struct media *media = device->media;
-	const void *kept;
-	size_t bytes;
-	int r;
-
-	/* The medium's own list, if it has one, came with it. */
-	kept = device_kept_get_bad(device->kept, &bytes);
-	if (kept != NULL && (r = media_restore_bad(media, kept, bytes)) < 0)
-		return btt_error_set(
-		    error, r, "the bad ranges that were kept make no sense");
-	if (trial->bad_len == 0)
-		return 0;
-	if (trial->bad_off > media->size ||
-	    trial->bad_len > media->size - trial->bad_off)
-		return btt_error_set(
-		    error, -ERANGE, "the bad range is beyond its end");
-	r = media_inject_bad(media, trial->bad_off, trial->bad_len, false);
-	if (r < 0)
-		return btt_error_set(error, r, "the bad range cannot be noted");
-	return 0;
-}
-
-int
 device_identify(const struct device *device, uint8_t ret_uuid[BTT_UUID_BYTES],
     struct btt_error *error)
 {

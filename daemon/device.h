@@ -69,6 +69,7 @@ struct device_options {
 	bool read_only;
 	bool allow_sparse;
 	bool no_links; /* refuse a path with symbolic links */
+	bool scrub;    /* begin one as soon as it is attached */
 	enum btt_durability durability;
 	unsigned commit_seconds; /* between flushes of our own */
 	enum media_force force;

@@ -71,3 +71,35 @@ device_watch_bad(struct device *device)
 
 	media_watch_bad(device->media, &watch);
 }
+
+int
+device_load_bad(struct device *device, struct btt_error *error)
+{
+	const struct device_trial *trial = &device->options.trial;
+	struct media *media = device->media;
+	const void *kept;
+	size_t bytes;
+	int r;
+
+	/* The medium's own list, if it has one, came with it. */
+	kept = device_kept_get_bad(device->kept, &bytes);
+	r = kept != NULL ? media_restore_bad(media, kept, bytes) : 0;
+	/*
+	 * Of a server of another version it may make no sense.  Then the marks
+	 * in the map and the medium's own list are what there is, as after a
+	 * detach.
+	 */
+	if (r < 0 && r != -EUCLEAN)
+		return btt_error_set(
+		    error, r, "the bad ranges that were kept cannot be noted");
+	if (trial->bad_len == 0)
+		return 0;
+	if (trial->bad_off > media->size ||
+	    trial->bad_len > media->size - trial->bad_off)
+		return btt_error_set(
+		    error, -ERANGE, "the bad range is beyond its end");
+	r = media_inject_bad(media, trial->bad_off, trial->bad_len, false);
+	if (r < 0)
+		return btt_error_set(error, r, "the bad range cannot be noted");
+	return 0;
+}

@@ -3,9 +3,10 @@
 #define BTTFS_DEVICE_BAD_H
 
 /*
- * device_bad -- events of a device's bad blocks, and keeping their list over a
- * crash of the server: what was found lives as long as the medium says so, or
- * as the device is attached; what was planted, as the device is attached.
+ * device_bad -- what is known to be bad of a device: loading it (device.h),
+ * events of it, and keeping the list over a crash of the server.  What was
+ * found lives as long as the medium says so, or as the device is attached; what
+ * was planted, as the device is attached.
  */
 #include "device.h"
 

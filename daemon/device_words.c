@@ -35,6 +35,16 @@ set_sparse(void *target, const char *value, struct btt_error *error)
 }
 
 static int
+set_scrub(void *target, const char *value, struct btt_error *error)
+{
+	struct device_options *options = target;
+
+	(void)value, (void)error;
+	options->scrub = true;
+	return 0;
+}
+
+static int
 set_name(void *target, const char *value, struct btt_error *error)
 {
 	struct device_options *options = target;
@@ -155,6 +165,8 @@ static const struct word words[] = {
 	{ "sparse", NULL, set_sparse,
 	    "accept a BACKING with holes or copy-on-write, where a\n"
 	    "full disk fails writes" },
+	{ "scrub", NULL, set_scrub,
+	    "read all of it in the background, to find damage" },
 	{ "granularity", "byte|cacheline|page", set_granularity,
 	    "for tests only: pretend that this is how the medium\n"
 	    "becomes durable; wrong values lose data" },

@@ -337,7 +337,7 @@ run_probe(struct work *work)
 		(void)close(probe.fd); /* a name, no more */
 	outcome = r == 0 ? SHOWN : end_without(&probe, r, step->name);
 	if (outcome == SHOWN)
-		scrub_resume(probe.manager, device);
+		scrub_shown(probe.manager, device);
 	job_end(device->attach_job, outcome == KILLED ? -ECANCELED : r,
 	    &probe.error, probe.owner);
 	/* Last, since it may be the end of the device. */

@@ -379,7 +379,7 @@ scrub_start(struct manager *manager, const char *name,
 }
 
 void
-scrub_resume(struct manager *manager, struct device *device)
+scrub_shown(struct manager *manager, struct device *device)
 {
 	struct device_kept_scrub kept;
 	struct scrub_options options;
@@ -388,21 +388,24 @@ scrub_resume(struct manager *manager, struct device *device)
 	struct job *job;
 	int r;
 
-	if (!device_kept_get_scrub(device->kept, &kept) || kept.count == 0 ||
-	    kept.rate < SCRUB_RATE_MIN)
+	/* Options of a device that was there before are no new wish. */
+	if (device->options.scrub)
+		options = (struct scrub_options){ .rate = 0 };
+	else if (device_kept_get_scrub(device->kept, &kept) && kept.count > 0 &&
+	    kept.rate >= SCRUB_RATE_MIN)
+		options = (struct scrub_options){
+			.rate = kept.rate,
+			.first = kept.first,
+			.count = kept.count,
+		};
+	else
 		return;
-	options = (struct scrub_options){
-		.rate = kept.rate,
-		.first = kept.first,
-		.count = kept.count,
-	};
 	r = start(manager, device, &options, &job, &owner, &error);
 	if (r == 0)
 		job_unref(job);
 	else
-		log_say(manager->log, LOG_WARNING,
-		    "%s: the scrub does not go on: %s", device->path,
-		    error.text);
+		log_say(manager->log, LOG_WARNING, "%s: it is not scrubbed: %s",
+		    device->path, error.text);
 }
 
 struct job *

@@ -35,8 +35,11 @@ int scrub_start(struct manager *manager, const char *name,
     const struct scrub_options *options, struct job **ret_job,
     struct manager_owner *ret_owner, struct btt_error *error) BTT_MUST_CHECK;
 
-/* A device that a predecessor has left is shown: go on where that one was. */
-void scrub_resume(struct manager *manager, struct device *device);
+/*
+ * A device is shown: begin, if it is to be scrubbed from the start, or go on
+ * where a predecessor was.
+ */
+void scrub_shown(struct manager *manager, struct device *device);
 
 /* A reference to the job of the scrub that was begun last, or NULL. */
 struct job *scrub_last_job(struct device *device);

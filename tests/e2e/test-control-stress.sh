@@ -52,11 +52,18 @@ detach_volumes() {
 	    "$(status_of ctl detach -f --idempotent "${names[@]}")"
 }
 
+nothing_runs() {
+	ctl jobs >"$work/jobs" && ! grep -Eq ' (queued|running) ' "$work/jobs"
+}
+
 # measure WHEN: with nothing attached but the first device.
 declare -A count=()
 measure() {
 	local what
 	detach_volumes
+	# A scrub hears of the end of its device a moment later, and lets go.
+	wait_for 20 nothing_runs || fail "jobs outlive their devices"
+	sleep 0.2
 	for what in descriptors threads memory; do
 		count[$1-$what]=$(server_count $what)
 	done

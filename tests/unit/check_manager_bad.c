@@ -184,6 +184,27 @@ START_TEST(detach__ends_a_scrub)
 }
 END_TEST
 
+START_TEST(attach__can_begin_a_scrub)
+{
+	struct device_options options;
+	char path[RIG_PATH_BYTES];
+	struct device *device;
+	struct job *job;
+
+	rig_image(&rig, "other");
+	rig_options(&rig, "other", path, &options);
+	options.scrub = true;
+	ck_assert_int_eq(rig_attach_with(&rig, &options).state, JOB_DONE);
+	/* Who has waited for the attach finds it. */
+	device = registry_find(rig.manager->registry, "other");
+	job = scrub_last_job(device);
+	device_unref(device);
+	ck_assert_ptr_nonnull(job);
+	ck_assert_int_eq(manager_cancel(rig.manager, job, &error), 0);
+	ck_assert_int_eq(rig_end(job).state, JOB_CANCELLED);
+}
+END_TEST
+
 /* What ends with the daemon does not hold it up, nor is it used after that. */
 START_TEST(stop__ends_all_scrubs)
 {
@@ -306,6 +327,7 @@ manager_bad_suite(void)
 	tcase_add_test(tc, scrub__is_refused_for_a_reason);
 	tcase_add_test(tc, scrub__keeps_to_its_rate);
 	tcase_add_test(tc, detach__ends_a_scrub);
+	tcase_add_test(tc, attach__can_begin_a_scrub);
 	tcase_add_test(tc, stop__ends_all_scrubs);
 	tcase_add_test(tc, scrub__of_many_devices_goes_side_by_side);
 	tcase_add_test(tc, errands__go_with_devices_that_come_and_go);

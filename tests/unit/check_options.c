@@ -246,9 +246,9 @@ START_TEST(options_print_help__fits_and_names_every_word)
 	static const char *const names[] = { "ro", "rw", "name=NAME",
 		"namespace=NAME|UUID|N", "mode=MODE", "uid=USER", "gid=GROUP",
 		"allow_other", "durability=write|flush", "commit=SECONDS",
-		"sparse", "workers=N", "fsname=NAME", "sync", "async", "debug",
-		"granularity=byte|cacheline|page", "--foreground", "--help",
-		"--version" };
+		"sparse", "scrub", "workers=N", "fsname=NAME", "sync", "async",
+		"debug", "granularity=byte|cacheline|page", "--foreground",
+		"--help", "--version" };
 	char *text, *line, *save;
 	size_t text_bytes, i;
 	FILE *file;
