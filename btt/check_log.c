@@ -339,14 +339,14 @@ compare_pairs(const void *a, const void *b, void *arg)
 
 /*
  * libpmemblk compares whole words (4.3), where an initial entry is a normal one
- * of its own block: will it complete the write as well?
+ * of its own block: will it complete the write as well?  The two blocks differ.
  */
 static bool
 pool_would_recover(const struct flog_entry *entry, uint32_t raw)
 {
 	if (map_entry_state(raw) == MAP_STATE_INITIAL)
 		raw = MAP_NORMAL | entry->lba;
-	return entry->old_map == raw && entry->new_map != raw;
+	return entry->old_map == raw;
 }
 
 static void

@@ -491,6 +491,9 @@ START_TEST(check__is_the_same_with_any_number_of_threads)
 		    NORMAL(
 			(uint32_t)(random >> 8) % (info.internal_nlba + 99)));
 	}
+	/* bits that do not count, of which the first is told */
+	for (uint32_t i = 0; i < 7; i++)
+		image_put_map(fake, &info, (i + 1) * 65536 - 9 - i, 1 + i);
 	/* and writes that recovery would complete */
 	image_put_log(
 	    fake, &info, 3, 1, LOG_ENTRY(65536, 65536, nsector + 3, 2));

@@ -122,6 +122,9 @@ START_TEST(probe__of_several_wants_to_be_told_which)
 	    fake, "33333333-3333-3333-3333-333333333333", 2, BTT_LAYOUT_V11);
 	assert_none(fake, "two", -EMEDIUMTYPE, "namespace 1 'two': not a BTT");
 	assert_none(fake, "three", -ENOENT, "'three'");
+	assert_none(fake, "3", -ENOENT, "'3'");
+	/* no number at all, not that of the first */
+	assert_none(fake, "4294967296", -ENOENT, "'4294967296'");
 	media_close(&fake->media);
 }
 END_TEST
@@ -384,6 +387,39 @@ START_TEST(probe__is_not_led_astray_by_labels_among_sectors)
 	memset(fake->bytes + BTT_V11_OFFSET + info.info2off, 0, BTT_INFO_BYTES);
 	assert_none(fake, NULL, -EUCLEAN, "no telling which");
 	assert_none(fake, "fake", -EMEDIUMTYPE, "namespace 0 'fake'");
+	/* or if it is another's */
+	info.uuid[0] ^= 1;
+	image_put_info(fake, BTT_V11_OFFSET + info.info2off, &info);
+	assert_none(fake, NULL, -EUCLEAN, "no telling which");
+	media_close(&labels->media);
+	media_close(&fake->media);
+}
+END_TEST
+
+/* Nor if they are stored in a later arena of it. */
+START_TEST(probe__is_not_led_astray_by_labels_in_a_later_arena)
+{
+	const uint64_t bytes = BTT_ARENA_MAX_BYTES + 64 * MIB;
+	struct label label = {
+		.name = "fake", .uuid = 0x11, .off = MIB, .bytes = 14 * MIB
+	};
+	struct media_fake *fake = image_new(bytes, BTT_LAYOUT_V20, 65536);
+	struct media_fake *labels = fake_new(bytes);
+	uint64_t off = bytes - BTT_LABEL_AREA_MIN;
+	struct btt_info info;
+	struct btt_probe probe;
+
+	ck_assert_int_eq(
+	    btt_info_decode(fake->bytes + BTT_ARENA_MAX_BYTES, &info),
+	    BTT_INFO_VALID);
+	ck_assert_uint_lt(off, BTT_ARENA_MAX_BYTES + info.mapoff - 2 * 4096);
+	(void)label_area(labels, BTT_LABEL_AREA_MIN, 1, &label, 1);
+	memcpy(fake->bytes + off, labels->bytes + off, 2 * 4096);
+	ck_assert_int_eq(btt_probe(&fake->media, &probe, NULL), 0);
+	ck_assert_ptr_null(probe.label);
+	ck_assert_uint_eq(probe.narena, 2);
+	btt_probe_fini(&probe);
+	assert_none(fake, "fake", -ENOENT, "fills the medium");
 	media_close(&labels->media);
 	media_close(&fake->media);
 }
@@ -430,6 +466,36 @@ START_TEST(check__stays_in_its_namespace)
 }
 END_TEST
 
+static void
+note_finding(void *arg, const struct btt_finding *finding)
+{
+	struct btt_finding *first = arg;
+
+	if (first->name == NULL)
+		*first = *finding;
+}
+
+/* The place is where the BTT says whose it is. */
+START_TEST(check__finds_the_btt_of_another_namespace)
+{
+	struct media_fake *fake = medium(1, usual, NNS);
+	struct btt_finding first = { .name = NULL };
+	const struct btt_check_options options = {
+		.namespace = "two", .report = note_finding, .report_arg = &first
+	};
+	struct btt_check_result result = { 0 };
+	struct btt_error error = { "" };
+
+	(void)put_btt(fake, NS_BYTES, BTT_LAYOUT_V11, 1, 0x11);
+	ck_assert_int_eq(btt_check(&fake->media, &options, &result, &error), 0);
+	ck_assert_uint_eq(result.ndamage, 1);
+	ck_assert_str_eq(first.name, "info-parent");
+	ck_assert_uint_eq(first.off, NS_BYTES + BTT_V11_OFFSET + 32);
+	ck_assert(!first.repairable);
+	media_close(&fake->media);
+}
+END_TEST
+
 START_TEST(create__leaves_no_labels_behind)
 {
 	struct btt_create_options options = image_options(BTT_LAYOUT_V11, 4096);
@@ -472,7 +538,11 @@ namespace_suite(void)
 	    tc, probe__without_a_valid_index_takes_all_of_the_medium);
 	tcase_add_test(tc, probe__is_not_led_astray_by_labels_among_sectors);
 	tcase_add_test(tc, probe__is_not_led_astray_by_what_a_namespace_claims);
+	if (MEDIA_FAKE_MAY_BE_HUGE)
+		tcase_add_test(
+		    tc, probe__is_not_led_astray_by_labels_in_a_later_arena);
 	tcase_add_test(tc, check__stays_in_its_namespace);
+	tcase_add_test(tc, check__finds_the_btt_of_another_namespace);
 	tcase_add_test(tc, create__leaves_no_labels_behind);
 	suite_add_tcase(suite, tc);
 	return suite;
