@@ -39,6 +39,8 @@ static const struct ctl_command *const commands[] = {
 	&ctl_cancel,
 	&ctl_settle,
 	&ctl_monitor,
+	&ctl_top,
+	&ctl_upgrade,
 	&ctl_start_scrub,
 	&ctl_wait_scrub,
 	&ctl_inject_error,

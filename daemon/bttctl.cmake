@@ -26,7 +26,9 @@ set(BTTCTL_SOURCES
   ctl_read_infoblock.c
   ctl_scrub.c
   ctl_stats.c
+  ctl_top.c
   ctl_undo.c
+  ctl_upgrade.c
   ctl_write_infoblock.c
   infoblock.c
   infoblock_file.c
@@ -40,7 +42,8 @@ set(BTTCTL_SOURCES
   occupant.c
   progress.c
   remote.c
-  stats_text.c)
+  stats_text.c
+  top.c)
 
 add_executable(bttctl ${BTTCTL_SOURCES})
 target_link_libraries(bttctl PRIVATE

@@ -29,6 +29,7 @@ struct control_options {
 	bool inject;                 /* tests may plant errors */
 	const char *mountpoint;      /* or NULL */
 	const struct config *config; /* whose devices may be named; or NULL */
+	const char *no_upgrade; /* why no other server can follow, or NULL */
 };
 
 #define CONTROL_CLIENT_MAX 64u

@@ -481,6 +481,7 @@ static const struct verb {
 	    { "name", "force", "wait", "timeout_ms", NULL } },
 	{ "destroy", true, do_destroy,
 	    { "name", "force", "wait", "timeout_ms", NULL } },
+	{ "upgrade", true, control_upgrade, { NULL } },
 	{ "cancel", true, do_cancel, { "job", NULL } },
 	{ "inject-error", true, control_inject_error,
 	    { "name", "area", "block", "count", "uninject", "latent", "wait",

@@ -30,6 +30,8 @@ int request_number(const struct request *request, const char *key,
 int request_bad_arg(struct failure *failure, const char *key, const char *want);
 int request_missing(struct failure *failure, const char *key);
 
+/* Of control_upgrade.c: as struct verb's run. */
+int control_upgrade(const struct request *request, struct failure *failure);
 /* Verbs of control_bad.c: as struct verb's run. */
 int
 control_inject_error(const struct request *request, struct failure *failure);

@@ -121,8 +121,9 @@ extern const struct ctl_command ctl_create, ctl_info, ctl_check, ctl_undo,
     ctl_map, ctl_dump, ctl_read_infoblock, ctl_write_infoblock;
 /* Of a running daemon. */
 extern const struct ctl_command ctl_attach, ctl_detach, ctl_enable, ctl_disable,
-    ctl_list, ctl_stats, ctl_jobs, ctl_cancel, ctl_settle, ctl_monitor,
-    ctl_inject_error, ctl_clear_errors, ctl_start_scrub, ctl_wait_scrub;
+    ctl_list, ctl_stats, ctl_jobs, ctl_cancel, ctl_settle, ctl_monitor, ctl_top,
+    ctl_upgrade, ctl_inject_error, ctl_clear_errors, ctl_start_scrub,
+    ctl_wait_scrub;
 /* Of both. */
 extern const struct ctl_command ctl_destroy;
 

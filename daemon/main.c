@@ -43,6 +43,9 @@
 /* For workers to finish what they do. */
 #define LEAVE_MS 1000
 
+/* Why some servers cannot be replaced. */
+#define NO_SUCCESSOR "requests come by io_uring"
+
 struct daemon {
 	const struct options *options;
 	struct log log;
@@ -181,12 +184,16 @@ listen_for_control(struct daemon *daemon)
 {
 	struct control_options options = daemon->options->control;
 	struct btt_error error = { "" };
+	struct session_info info;
 	int r;
 
 	if (options.path == NULL)
 		return 0;
 	options.mountpoint = daemon->options->mountpoint;
 	options.config = &daemon->options->config;
+	session_get_info(daemon->session, &info);
+	if (info.ring)
+		options.no_upgrade = NO_SUCCESSOR;
 	r = control_start(daemon->manager, &options, &daemon->control, &error);
 	return r < 0 ? fail(daemon, options.path, r, &error) : 0;
 }
@@ -339,8 +346,7 @@ can_yield(const struct daemon *daemon)
 	session_get_info(daemon->session, &info);
 	if (info.ring)
 		log_say(&daemon->log, LOG_ERR,
-		    "%s: cannot make room for another server: requests come "
-		    "by io_uring",
+		    "%s: cannot make room for another server: " NO_SUCCESSOR,
 		    daemon->options->mountpoint);
 	return !info.ring;
 }

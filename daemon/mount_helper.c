@@ -171,11 +171,14 @@ run(const char *const *argv, int socket_fd, struct btt_error *error)
 	}
 	read_line(stderr_pipe[0], line, sizeof(line));
 	r = await(pid);
-	if (r != 0 && line[0] != '\0')
-		(void)btt_error_set(error, r, "%s", line);
-	else if (r != 0)
+	/* A status is no error: what it is here, the callers know. */
+	if (r > 0 && line[0] != '\0')
+		(void)btt_error_set(error, -EPERM, "%s", line);
+	else if (r > 0)
 		(void)btt_error_set(
-		    error, r, "%s failed with status %d", program, r);
+		    error, -EPERM, "%s failed with status %d", program, r);
+	else if (r < 0)
+		(void)system_error(error, r, program);
 
 close_pipe:
 	(void)close(stderr_pipe[0]);

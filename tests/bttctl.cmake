@@ -4,6 +4,8 @@ bttfs_unit_test(size LIBS bttfs_daemon_core)
 bttfs_unit_test(suggest LIBS bttfs_daemon_core)
 bttfs_unit_test(stats_text ${daemon}/stats_text.c
   LIBS bttfs_daemon_core PkgConfig::JSONC)
+bttfs_unit_test(top ${daemon}/top.c
+  LIBS bttfs_daemon_core PkgConfig::JSONC)
 bttfs_unit_test(progress
   ${daemon}/progress.c ${daemon}/interrupt.c LIBS bttfs_daemon_core)
 bttfs_unit_test(ctl_option

@@ -38,6 +38,8 @@ bttfs_e2e_test(e2e-survive-many test-survive.sh 100 LABELS e2e slow
 bttfs_e2e_test(e2e-stack test-stack.sh LABELS e2e)
 bttfs_e2e_test(e2e-transport test-transport.sh LABELS e2e)
 bttfs_e2e_test(e2e-systemd test-systemd.sh LABELS e2e slow nspawn TIMEOUT 1800)
+bttfs_e2e_test(e2e-upgrade test-upgrade.sh LABELS e2e)
+bttfs_e2e_test(e2e-mount test-mount.sh LABELS e2e)
 bttfs_e2e_test(e2e-package test-package.sh LABELS e2e TIMEOUT 1000)
 bttfs_e2e_test(e2e-stats test-stats.sh LABELS e2e)
 bttfs_e2e_test(e2e-stress test-stress.sh LABELS e2e)
