@@ -4,6 +4,9 @@
 #
 # Sourced after functions.sh by the tests of the control socket.
 
+# The end of a pipe counts what held and what did not: in this shell, then.
+shopt -s lastpipe
+
 control=$work/control.sock
 control_mnt=$work/mnt
 

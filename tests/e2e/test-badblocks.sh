@@ -54,9 +54,15 @@ test_commands() {
 	same "list" 0 "$(status_of ctl list -M disk0)"
 	said "list" "bad: 8 blocks of 512 bytes from"
 	ctl list -M --json disk0 | conforms "list" devices
+	ctl inject-error -t --json disk0 | conforms "status" injected
+	ctl inject-error -d --json -B 4 disk0 | conforms "uninject" attach
+	ctl inject-error -q -N -B 4 disk0
 	same "clear" 0 "$(status_of ctl clear-errors -s disk0)"
 	said "clear" "disk0: 2 sectors lost, zeroes now, the first 3; 0 bad blocks left"
 	same "sector 3" 0 "$(sector disk0 3)"
+	ctl clear-errors --json disk0 | conforms "clear" attach
+	ctl start-scrub --json --wait disk0 | conforms "scrub" attach
+	ctl wait-scrub --json disk0 | conforms "wait" attach
 	same "clear of one that is good" 0 "$(status_of ctl clear-errors all)"
 	said "clear" "disk0: nothing lost; 0 bad blocks left"
 
