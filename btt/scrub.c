@@ -63,6 +63,8 @@ btt_scrub_new(struct btt *btt, const struct btt_scrub_options *options,
 void
 btt_scrub_free(struct btt_scrub *scrub)
 {
+	if (scrub != NULL)
+		free(scrub->seen);
 	free(scrub);
 }
 
@@ -316,6 +318,7 @@ advance(struct btt_scrub *scrub)
 		is_over = scrub->arena == scrub->btt->narena;
 		break;
 	case SCRUB_MAP:
+	case SCRUB_OWNERS:
 	case SCRUB_DATA:
 		is_over = scrub->sector == scrub->options.count;
 		break;
@@ -327,6 +330,8 @@ advance(struct btt_scrub *scrub)
 	scrub->stage++;
 	scrub->arena = 0;
 	scrub->sector = scrub->stage == SCRUB_END ? scrub->sector : 0;
+	if (scrub->stage == SCRUB_OWNERS)
+		scrub_begin_owners(scrub);
 }
 
 bool
@@ -346,6 +351,9 @@ btt_scrub_step(struct btt_scrub *scrub, struct btt_worker *worker,
 		break;
 	case SCRUB_MAP:
 		bytes = scrub_map(scrub, max_bytes);
+		break;
+	case SCRUB_OWNERS:
+		bytes = scrub_owners(scrub, worker);
 		break;
 	case SCRUB_DATA:
 		bytes = scrub_data(scrub, worker, max_bytes);
@@ -368,6 +376,7 @@ btt_scrub_stage(const struct btt_scrub *scrub)
 		[SCRUB_INFO] = "info",
 		[SCRUB_LOG] = "log",
 		[SCRUB_MAP] = "map",
+		[SCRUB_OWNERS] = "map",
 		[SCRUB_DATA] = "data",
 		[SCRUB_END] = "data",
 	};

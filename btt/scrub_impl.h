@@ -18,6 +18,7 @@ enum scrub_stage {
 	SCRUB_INFO,
 	SCRUB_LOG,
 	SCRUB_MAP,
+	SCRUB_OWNERS, /* the map again, where somebody is suspected */
 	SCRUB_DATA,
 	SCRUB_END,
 };
@@ -31,16 +32,29 @@ enum scrub_stage {
 /* Entries of one step: 8 KiB of the map. */
 #define SCRUB_ENTRIES 2048u
 
+#define SCRUB_SUSPECTS_MAX 1024u
+
+/* A block that was met twice. */
+struct scrub_suspect {
+	uint32_t arena, block;
+	uint32_t premap; /* OWNERS: the owner met last, UINT32_MAX: none yet */
+};
+
 /* Whoever steps it. */
 struct btt_scrub {
 	struct btt *btt;
 	struct btt_scrub_options options;
 	struct btt_scrub_result result;
 	enum scrub_stage stage;
-	uint32_t arena;     /* INFO, LOG */
-	uint32_t pair;      /* LOG: next one of the arena */
-	unsigned ntry;      /* LOG: of these pairs */
-	uint64_t sector;    /* MAP, DATA: next one of the range */
+	uint32_t arena;  /* INFO, LOG */
+	uint32_t pair;   /* LOG: next one of the arena */
+	unsigned ntry;   /* LOG: of these pairs */
+	uint64_t sector; /* MAP, OWNERS, DATA: next one of the range */
+	/* MAP: a bit a block of the arena at hand, or NULL. */
+	uint64_t *seen;
+	uint32_t seen_arena;
+	unsigned nsuspect;
+	struct scrub_suspect suspect[SCRUB_SUSPECTS_MAX];
 	bool is_first_look; /* DATA: findings will be met again */
 	/* For check_found: */
 	struct check check;
@@ -62,5 +76,11 @@ bool scrub_touch(struct btt_scrub *scrub, uint64_t off, uint64_t len);
 uint64_t scrub_info(struct btt_scrub *scrub);
 uint64_t scrub_log(struct btt_scrub *scrub, struct btt_worker *worker);
 uint64_t scrub_map(struct btt_scrub *scrub, uint64_t max_bytes);
+uint64_t scrub_owners(struct btt_scrub *scrub, struct btt_worker *worker);
+
+/* Entries that have been read for the first time, and the end of that. */
+void scrub_see_owners(struct btt_scrub *scrub, const struct arena *arena,
+    uint32_t premap, uint32_t end);
+void scrub_begin_owners(struct btt_scrub *scrub);
 
 #endif

@@ -237,6 +237,7 @@ check_entries_of_unit(
 		return;
 	while (media_try(find_out_of_range, &job) == 1)
 		confirm(scrub, arena, job.premap++);
+	scrub_see_owners(scrub, arena, premap, end);
 }
 
 uint64_t

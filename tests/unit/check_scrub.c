@@ -221,6 +221,25 @@ START_TEST(scrub__finds_a_damaged_map_entry)
 }
 END_TEST
 
+/* Two sectors with one block: nothing else is wrong with either entry. */
+START_TEST(scrub__finds_a_block_with_two_owners)
+{
+	uint64_t off;
+
+	set_up(_i);
+	off = part_off(BTT_AREA_MAP, 0);
+	damage(off + 250 * sizeof(uint32_t),
+	    media_load32(fixture.media, off + 20 * sizeof(uint32_t)));
+	scrub_all(worker, 1 << 20);
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_str_eq(told.name, "bitmap");
+	ck_assert_uint_eq(told.entry, 250);
+	ck_assert_ptr_nonnull(strstr(told.text, "sector 20 and 250"));
+	ck_assert_uint_eq(result.nmetadata, 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
 /* Where the newer (0) or older (1) entry of a pair is; see flog_pick. */
 static uint64_t
 half_off(uint32_t pair, unsigned age)
@@ -535,6 +554,8 @@ scrub_suite(void)
 	tcase_add_loop_test(
 	    tc, scrub__finds_bad_blocks_without_content, 0, NVARIANT);
 	tcase_add_loop_test(tc, scrub__finds_a_damaged_map_entry, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, scrub__finds_a_block_with_two_owners, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, scrub__finds_a_damaged_log_pair, 0, 4 * NVARIANT);
 	tcase_add_loop_test(tc, scrub__finds_damaged_info_blocks, 0, NVARIANT);

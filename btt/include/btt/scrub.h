@@ -4,8 +4,10 @@
 
 /*
  * scrub -- reading all of a BTT that is in use, to find damage before somebody
- * needs what is damaged: info blocks, the log, the map, and the data of every
- * sector and free block.
+ * needs what is damaged: info blocks, the log, the map (blocks with two owners,
+ * too), and the data of every sector and free block.
+ *
+ * Uses a bit of memory a block of the largest arena while it reads the map.
  *
  * It works in steps that the caller paces, and holds nothing between them.  In
  * a step it reads a sector as any reader does, a pair of the log with its
