@@ -12,6 +12,7 @@ bttfs_unit_test(namespace LIBS btt lanes)
 bttfs_unit_test(check LIBS btt lanes)
 bttfs_unit_test(check_map LIBS btt lanes)
 bttfs_unit_test(repair LIBS btt lanes)
+bttfs_unit_test(repair_log LIBS btt lanes)
 bttfs_unit_test(undo LIBS btt lanes)
 # Random damage: some of it always, much of it where there is time.
 bttfs_unit_test(repair_random LIBS btt lanes)
@@ -36,7 +37,7 @@ bttfs_unit_test(pmempool LIBS btt lanes ${CMAKE_DL_LIBS} LABEL foreign)
 # They look beneath the public headers.
 foreach(name
     layout geometry flog format destroy probe probe_backup probe_layout label namespace
-    check check_map repair repair_random undo inspect open pmempool fixtures
-    foreign foreign_repair)
+    check check_map repair repair_log repair_random undo inspect open pmempool
+    fixtures foreign foreign_repair)
   target_include_directories(check_${name} PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 endforeach()

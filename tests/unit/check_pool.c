@@ -200,6 +200,22 @@ START_TEST(create__wants_the_pool_to_have_a_uuid)
 }
 END_TEST
 
+START_TEST(create__refuses_what_libpmemblk_would)
+{
+	struct btt_create_options options = pool_options(4096);
+	struct media_fake *fake = fake_new(POOL_BYTES - BTT_ALIGN);
+	struct btt_error error = { "" };
+
+	ck_assert_int_eq(btt_create(&fake->media, &options, &error), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(error.text, "16785408"));
+	options.nfree = 257;
+	ck_assert_int_eq(btt_create(&fake->media, &options, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "256 free"));
+	ck_assert_uint_eq(fake->nop, 0);
+	media_close(&fake->media);
+}
+END_TEST
+
 START_TEST(create__leaves_out_what_libpmemblk_would)
 {
 	struct btt_create_options options = pool_options(65536);
@@ -348,6 +364,7 @@ pool_suite(void)
 	    0, NELEM(sectors));
 	tcase_add_test(tc, check__of_a_pool_with_more_free_blocks_is_a_note);
 	tcase_add_test(tc, create__wants_the_pool_to_have_a_uuid);
+	tcase_add_test(tc, create__refuses_what_libpmemblk_would);
 	tcase_add_test(tc, create__leaves_out_what_libpmemblk_would);
 	tcase_add_loop_test(tc, create__is_finished_by_the_header, 0, 3);
 	tcase_add_test(tc, probe__opens_no_pool_that_is_not_all_there_is);
