@@ -132,6 +132,18 @@ test_errors() {
 	check "something was mounted" is_not_mounted "$control_mnt"
 }
 
+# The manual has each key that there is.
+test_manual() {
+	local manual=$top/man/bttfs.conf.5 word
+	[ -r "$manual" ] || { fail "$manual is missing"; return; }
+	for word in $("$bttfs" --help | sed -n '/^Options for/,/^The words/s/^  \([a-z_]\{2,\}\).*/\1/p'); do
+		[ "$word" != default_permissions ] || continue
+		check "the manual lacks the key $word" \
+		    grep -q "^\.It Cm .*\<$word\>" "$manual"
+	done
+}
+
+test_manual
 test_devices
 test_empty
 test_errors
