@@ -129,15 +129,15 @@ add_test(struct json_object *args, const char *test)
  * directory: so both are resolved here, with our own rights.
  */
 static int
-fill_attach(struct ctl_call *call, const char *path,
+fill_attach(struct ctl_call *call, const char *path, bool is_name,
     const struct change_options *options)
 {
 	struct json_object *args;
 	char *real;
 
-	real = realpath(path, NULL);
+	real = is_name ? NULL : realpath(path, NULL);
 	/* What is no file may be a name that the daemon's configuration has. */
-	if (real == NULL &&
+	if (real == NULL && !is_name &&
 	    (errno != ENOENT || strchr(path, '/') != NULL ||
 		options->name != NULL))
 		return -errno;
@@ -210,34 +210,43 @@ run_attach(const void *arg, char *const operands[])
 		.tell = tell_attached,
 		.arg = options,
 	};
+	struct json_object *list;
+	const char **names;
 	size_t i, n;
-	int status, r;
+	int status = 0, r;
 
-	for (n = 0; operands[n] != NULL; n++)
-		;
+	names = ctl_online_names(
+	    &options->online, operands, CTL_NAMES_DISABLED, &n, &list, &status);
+	if (names == NULL)
+		return status;
 	if (options->name != NULL && n > 1) {
 		fputs("bttctl: attach: --name is for one PATH\n", stderr);
+		free(names);
+		json_object_put(list);
 		return CTL_EXIT_USAGE;
 	}
-	if ((calls.calls = calloc(n, sizeof(*calls.calls))) == NULL)
+	if ((calls.calls = calloc(n + 1, sizeof(*calls.calls))) == NULL)
 		ctl_die_of_memory();
 	/* Those that there are; of the others it is said at once. */
-	status = 0;
 	for (i = 0; i < n; i++) {
 		r = fill_attach(
-		    &calls.calls[calls.ncall], operands[i], options);
+		    &calls.calls[calls.ncall], names[i], list != NULL, options);
 		if (r == 0) {
 			calls.ncall++;
 			continue;
 		}
-		r = ctl_fail(operands[i], r, NULL);
+		r = ctl_fail(names[i], r, NULL);
 		if (status == 0)
 			status = r;
 	}
 	r = 0;
 	if (calls.ncall > 0)
 		r = ctl_online_run(&options->online, &calls);
+	else if (status == 0 && options->online.common.json)
+		ctl_print_json_array(ctl_new_array());
 	free(calls.calls);
+	free(names);
+	json_object_put(list);
 	return status != 0 ? status : r;
 }
 
@@ -302,8 +311,8 @@ run_detach(const void *arg, char *const operands[])
 	int status = 0;
 	size_t i;
 
-	names = ctl_online_names(
-	    &options->online, operands, false, &calls.ncall, &list, &status);
+	names = ctl_online_names(&options->online, operands, CTL_NAMES_LISTED,
+	    &calls.ncall, &list, &status);
 	if (names == NULL)
 		return status;
 	if ((calls.calls = calloc(calls.ncall + 1, sizeof(*calls.calls))) ==
@@ -322,13 +331,13 @@ run_detach(const void *arg, char *const operands[])
 
 static_assert(sizeof(struct change_options) <= CTL_OPTIONS_MAX, "room");
 
-#define ATTACH(command_name, text)                                    \
-	{                                                             \
-		.name = (command_name), .operands = "PATH|NAME ...",  \
-		.summary = (text), .options = attach_table,           \
-		.options_bytes = sizeof(struct change_options),       \
-		.min_operands = 1, .max_operands = CTL_OPERANDS_MANY, \
-		.run = run_attach,                                    \
+#define ATTACH(command_name, text)                                       \
+	{                                                                \
+		.name = (command_name), .operands = "PATH|NAME ...|all", \
+		.summary = (text), .options = attach_table,              \
+		.options_bytes = sizeof(struct change_options),          \
+		.min_operands = 1, .max_operands = CTL_OPERANDS_MANY,    \
+		.run = run_attach,                                       \
 	}
 #define DETACH(command_name, text)                                    \
 	{                                                             \

@@ -257,7 +257,7 @@ run_clear(const void *arg, char *const operands[])
 		return CTL_EXIT_USAGE;
 	}
 	names = ctl_online_names(
-	    &options->online, operands, true, &n, &list, &status);
+	    &options->online, operands, CTL_NAMES_OPEN, &n, &list, &status);
 	if (names == NULL)
 		return status;
 	if (options->scrub)

@@ -267,16 +267,25 @@ ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls)
 }
 
 static bool
-is_open(struct json_object *device)
+is_of_kind(struct json_object *device, enum ctl_names kind)
 {
 	const char *state = ctl_get_text(device, "state");
 
-	return strcmp(state, "live") == 0 || strcmp(state, "readonly") == 0;
+	switch (kind) {
+	case CTL_NAMES_OPEN:
+		return strcmp(state, "live") == 0 ||
+		    strcmp(state, "readonly") == 0;
+	case CTL_NAMES_DISABLED:
+		return strcmp(state, "disabled") == 0;
+	case CTL_NAMES_LISTED:
+		break;
+	}
+	return true;
 }
 
 /* The names in the daemon's list, which they live as long as. */
 static const char **
-list_names(struct json_object *list, bool open_only, size_t *ret_n)
+list_names(struct json_object *list, enum ctl_names kind, size_t *ret_n)
 {
 	struct json_object *device;
 	const char **names;
@@ -288,7 +297,7 @@ list_names(struct json_object *list, bool open_only, size_t *ret_n)
 	*ret_n = 0;
 	for (i = 0; i < json_object_array_length(list); i++) {
 		device = json_object_array_get_idx(list, i);
-		if (!open_only || is_open(device))
+		if (is_of_kind(device, kind))
 			names[(*ret_n)++] = ctl_get_text(device, "dev");
 	}
 	return names;
@@ -296,9 +305,10 @@ list_names(struct json_object *list, bool open_only, size_t *ret_n)
 
 const char **
 ctl_online_names(const struct ctl_online *options, char *const operands[],
-    bool open_only, size_t *ret_n, struct json_object **ret_list,
+    enum ctl_names kind, size_t *ret_n, struct json_object **ret_list,
     int *ret_status)
 {
+	struct json_object *args;
 	struct remote *remote;
 	const char **names;
 	size_t i, n;
@@ -309,12 +319,13 @@ ctl_online_names(const struct ctl_online *options, char *const operands[],
 	if (n == 0 || (n == 1 && strcmp(operands[0], "all") == 0)) {
 		if ((remote = ctl_online_open(options, ret_status)) == NULL)
 			return NULL;
+		args = ctl_new_object();
+		ctl_add_bool(args, "idle", kind == CTL_NAMES_DISABLED);
 		*ret_list =
-		    ctl_online_ask(remote, "all", "list", NULL, ret_status);
+		    ctl_online_ask(remote, "all", "list", args, ret_status);
 		remote_close(remote);
-		return *ret_list == NULL
-		    ? NULL
-		    : list_names(*ret_list, open_only, ret_n);
+		return *ret_list == NULL ? NULL
+					 : list_names(*ret_list, kind, ret_n);
 	}
 	if ((names = calloc(n + 1, sizeof(*names))) == NULL)
 		ctl_die_of_memory();

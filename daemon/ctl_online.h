@@ -58,13 +58,20 @@ struct json_object *ctl_online_ask(struct remote *remote, const char *what,
 int
 ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls);
 
+/* What "all" are. */
+enum ctl_names {
+	CTL_NAMES_LISTED,
+	CTL_NAMES_OPEN,
+	CTL_NAMES_DISABLED, /* of the configuration, and not attached */
+};
+
 /*
  * The names that the operands mean, to be freed: themselves; or, of none or of
- * "all", all there are, or those that are attached, in *ret_list, which is to
- * be released after them.  NULL, with the exit status, if they cannot be had.
+ * "all", those of that kind in *ret_list, which is to be released after them.
+ * NULL, with the exit status, if they cannot be had.
  */
 const char **ctl_online_names(const struct ctl_online *options,
-    char *const operands[], bool open_only, size_t *ret_n,
+    char *const operands[], enum ctl_names kind, size_t *ret_n,
     struct json_object **ret_list, int *ret_status);
 
 /* Of a message: its result, or NULL; its error, or NULL. */

@@ -106,8 +106,8 @@ run_calls(const struct scrub_options *options, struct ctl_calls *calls,
 	int status = 0;
 	size_t i;
 
-	names = ctl_online_names(
-	    &options->online, operands, true, &calls->ncall, &list, &status);
+	names = ctl_online_names(&options->online, operands, CTL_NAMES_OPEN,
+	    &calls->ncall, &list, &status);
 	if (names == NULL)
 		return status;
 	calls->calls = calloc(calls->ncall + 1, sizeof(*calls->calls));

@@ -77,6 +77,12 @@ test_devices() {
 	    "$(cd / && status_of ctl enable --idempotent other)"
 	same "a name that is none" 237 "$(cd / && status_of ctl enable nothing)"
 	said "a name that is none" "the configuration has no 'nothing'"
+	same "disable of two" 0 "$(status_of ctl disable other disk0)"
+	same "enable all" 0 "$(cd / && status_of ctl enable all)"
+	said "enable all" "other: attached, .* read-only"
+	same "their states" "live readonly" \
+	    "$(state_of disk0) $(state_of other)"
+	same "enable all of nothing" '[]' "$(cd / && ctl enable -j all | xargs)"
 	same "one more" 0 "$(status_of ctl attach -o sparse "$work/disk2")"
 
 	# A server that follows another has what that had, not what the file says.
