@@ -12,6 +12,9 @@
 #include "errand.h"
 #include "scrub.h"
 
+/* Sectors, or whatever it is, that one request may hit: it is not stopped. */
+#define INJECT_MAX 65536u
+
 /* Every verb here is about one device. */
 static int
 get_name(const struct request *request, const char **ret_name,
@@ -80,9 +83,11 @@ get_inject(const struct request *request, struct errand_inject *ret_inject,
 	    request_bool(request, "uninject", &uninject, failure) < 0 ||
 	    request_bool(request, "latent", &latent, failure) < 0)
 		return failure->r;
-	/* All of what is planted can be taken back, but not planted. */
-	if (inject.count == 0 && !(uninject && inject.raw))
-		return request_bad_arg(failure, "count", "above 0");
+	/* All of what is planted can be taken back at once. */
+	if (!(uninject && inject.raw) &&
+	    (inject.count == 0 || inject.count > INJECT_MAX))
+		return request_bad_arg(
+		    failure, "count", "a number from 1 to 65536");
 	if (uninject)
 		inject.how = BTT_UNINJECT;
 	else if (latent)
