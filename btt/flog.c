@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hook.h"
-
 struct flog_entry
 flog_decode(const struct flog_media *media)
 {
@@ -91,13 +89,6 @@ flog_pick(uint32_t seq0, uint32_t seq1)
 	return flog_next_seq(seq0) == seq1 ? 1 : 0;
 }
 
-uint32_t
-flog_next_seq(uint32_t seq)
-{
-	assert(seq >= 1 && seq <= 3);
-	return seq % 3 + 1;
-}
-
 /*
  * ndctl wants every lba to be a sector, and libpmemblk wants no two pairs to
  * claim one, so far as that goes: with more pairs than sectors it does not.
@@ -130,39 +121,4 @@ flog_validate(const struct flog_entry *entry, uint32_t external_nlba,
 	else
 		return 0;
 	return -EUCLEAN;
-}
-
-/* Eight bytes of an entry, first and second word in the order of the medium. */
-static int
-store_half(struct media *media, uint64_t off, uint32_t first, uint32_t second)
-{
-	int r;
-
-	r = media_store64(
-	    media, off, le64_encode((uint64_t)second << 32 | first));
-	if (r < 0 || MUTANT(off % 16 == 0 ? 37 : 38))
-		return r;
-	return media_flush(media, off, sizeof(struct le64));
-}
-
-int
-flog_store_body(
-    struct media *media, uint64_t off, uint32_t lba, uint32_t old_map)
-{
-	assert(off % sizeof(struct flog_media) == 0);
-	return store_half(
-	    media, off + offsetof(struct flog_media, lba), lba, old_map);
-}
-
-int
-flog_store_commit(
-    struct media *media, uint64_t off, uint32_t new_map, uint32_t seq)
-{
-	assert(off % sizeof(struct flog_media) == 0);
-	assert(seq >= 1 && seq <= 3);
-	if (MUTANT(8))
-		(void)media_store32(media,
-		    off + offsetof(struct flog_media, seq), le32_encode(seq));
-	return store_half(
-	    media, off + offsetof(struct flog_media, new_map), new_map, seq);
 }

@@ -12,11 +12,13 @@
  *
  * Functions here are pure but for the two stores.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <btt/media.h>
 
+#include "hook.h"
 #include "layout.h"
 
 /* Which two of the four slots of a group are in use: (0,1) or (0,2), 3.1. */
@@ -61,7 +63,12 @@ int flog_detect(const struct flog_media *log, uint32_t nfree,
 int flog_pick(uint32_t seq0, uint32_t seq1) BTT_MUST_CHECK;
 
 /* 1, 2, 3, 1 ...; seq is 1, 2 or 3. */
-uint32_t flog_next_seq(uint32_t seq);
+static inline uint32_t
+flog_next_seq(uint32_t seq)
+{
+	assert(seq >= 1 && seq <= 3);
+	return seq == 3 ? 1 : seq + 1;
+}
 
 /*
  * The fresh entry of pair number index: nothing to recover (3.4).  Its lba is
@@ -79,14 +86,45 @@ flog_initial(uint32_t index, uint32_t external_nlba, enum btt_layout layout);
 int flog_validate(const struct flog_entry *entry, uint32_t external_nlba,
     uint32_t internal_nlba, const char **ret_field) BTT_MUST_CHECK;
 
+/* Eight bytes of an entry, first and second word in the order of the medium. */
+static inline int
+flog_store_half(
+    struct media *media, uint64_t off, uint32_t first, uint32_t second)
+{
+	int r;
+
+	r = media_store64(
+	    media, off, le64_encode((uint64_t)second << 32 | first));
+	if (r < 0 || MUTANT(off % 16 == 0 ? 37 : 38))
+		return r;
+	return media_flush(media, off, sizeof(struct le64));
+}
+
 /*
  * The two halves of an entry at off (bytes on the medium, 16-aligned), one
  * 8-byte store each, and the start of their write-back.  A crash between them
  * leaves a body under the old sequence number, which is the older half still.
  */
-int flog_store_body(struct media *media, uint64_t off, uint32_t lba,
-    uint32_t old_map) BTT_MUST_CHECK;
-int flog_store_commit(struct media *media, uint64_t off, uint32_t new_map,
-    uint32_t seq) BTT_MUST_CHECK;
+static inline BTT_MUST_CHECK int
+flog_store_body(
+    struct media *media, uint64_t off, uint32_t lba, uint32_t old_map)
+{
+	assert(off % sizeof(struct flog_media) == 0);
+	return flog_store_half(
+	    media, off + offsetof(struct flog_media, lba), lba, old_map);
+}
+
+static inline BTT_MUST_CHECK int
+flog_store_commit(
+    struct media *media, uint64_t off, uint32_t new_map, uint32_t seq)
+{
+	assert(off % sizeof(struct flog_media) == 0);
+	assert(seq >= 1 && seq <= 3);
+	if (MUTANT(8))
+		(void)media_store32(media,
+		    off + offsetof(struct flog_media, seq), le32_encode(seq));
+	return flog_store_half(
+	    media, off + offsetof(struct flog_media, new_map), new_map, seq);
+}
 
 #endif

@@ -51,6 +51,29 @@ map_read(const struct arena *arena, uint32_t premap)
 	return map_read_media(arena, premap);
 }
 
+/*
+ * Store a raw entry on the medium; visible on return, not flushed.
+ * Inside media_try().
+ */
+static inline BTT_MUST_CHECK int
+map_store(struct arena *arena, uint32_t premap, uint32_t entry)
+{
+	uint64_t off = map_entry_off(arena, premap);
+	struct le32 word = le32_encode(entry);
+
+	HOOK_POINT("map store");
+	return MUTATE(31, media_store32(arena->media, off, word),
+	    media_copy(arena->media, off, &word, sizeof(word)));
+}
+
+/* Start the write-back of the entries premap .. premap + n - 1. */
+static inline BTT_MUST_CHECK int
+map_flush(struct arena *arena, uint32_t premap, uint32_t n)
+{
+	return media_flush(arena->media, map_entry_off(arena, premap),
+	    (size_t)n * MAP_ENTRY_BYTES);
+}
+
 /* The entry will be wanted soon: a hint, for the cache, which touches nothing. */
 static inline void
 map_prefetch(const struct arena *arena, uint32_t premap)
@@ -58,16 +81,6 @@ map_prefetch(const struct arena *arena, uint32_t premap)
 	__builtin_prefetch(
 	    media_at(arena->media, map_entry_off(arena, premap)));
 }
-
-/*
- * Store a raw entry on the medium; visible on return, not flushed.
- * Inside media_try().
- */
-int
-map_store(struct arena *arena, uint32_t premap, uint32_t entry) BTT_MUST_CHECK;
-
-/* Start the write-back of the entries premap .. premap + n - 1. */
-int map_flush(struct arena *arena, uint32_t premap, uint32_t n) BTT_MUST_CHECK;
 
 /*
  * Is the word of premap, or of one of the n from there on, known to be lost?

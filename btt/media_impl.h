@@ -88,43 +88,6 @@ media_system_error(struct btt_error *error, int r, const char *what)
 	    error, r, "%s: %s", what, why == NULL ? "unknown error" : why);
 }
 
-/* A caller that leaves the medium has not checked a number: our own bug. */
-static inline void
-media_assert_range(const struct media *media, uint64_t off, size_t len)
-{
-	assert(off <= media->size && len <= media->size - off);
-}
-
-/* 0 if the medium takes changes, else why not. */
-static inline int
-media_refusal(const struct media *media)
-{
-	return media->read_only ? -EROFS : media_failed(media);
-}
-
-/*
- * Stores through a mapping.  Release, so that who loads the word sees what was
- * copied before it.  What the read protocol needs beyond that is a fence where
- * a block becomes free (rtt.h); a sequentially consistent store is a locked
- * instruction here, which waits for every line that is being written back, as
- * a fence of the medium would.
- */
-static inline void
-media_put64(uint8_t *bytes, uint64_t off, struct le64 value)
-{
-	assert(off % sizeof(uint64_t) == 0);
-	atomic_store_explicit((_Atomic uint64_t *)(void *)(bytes + off),
-	    value.raw, memory_order_release);
-}
-
-static inline void
-media_put32(uint8_t *bytes, uint64_t off, struct le32 value)
-{
-	assert(off % sizeof(uint32_t) == 0);
-	atomic_store_explicit((_Atomic uint32_t *)(void *)(bytes + off),
-	    value.raw, memory_order_release);
-}
-
 /*
  * ThreadSanitizer sees neither what the system stores for pwrite() nor what
  * libpmem2 copies.  Tell it, and it watches readers of the mapping against

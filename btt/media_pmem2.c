@@ -46,7 +46,6 @@ struct media_pmem2 {
 	bool maps_itself;      /* [I] munmap is our business */
 	pmem2_memcpy_fn copy;  /* [I] */
 	pmem2_memset_fn set;   /* [I] */
-	pmem2_flush_fn flush;  /* [I] */
 	pmem2_drain_fn drain;  /* [I] */
 };
 
@@ -82,40 +81,6 @@ pmem2_zero(struct media *media, uint64_t off, size_t len)
 	media_note_copy(media, off, len);
 	pmem2->set(pmem2->bytes + off, 0, len, COPY_FLAGS);
 	return 0;
-}
-
-static int
-pmem2_store64(struct media *media, uint64_t off, struct le64 value)
-{
-	int r;
-
-	media_assert_range(media, off, sizeof(value));
-	if ((r = media_refusal(media)) == 0)
-		media_put64(pmem2_of(media)->bytes, off, value);
-	return r;
-}
-
-static int
-pmem2_store32(struct media *media, uint64_t off, struct le32 value)
-{
-	int r;
-
-	media_assert_range(media, off, sizeof(value));
-	if ((r = media_refusal(media)) == 0)
-		media_put32(pmem2_of(media)->bytes, off, value);
-	return r;
-}
-
-static int
-pmem2_flush(struct media *media, uint64_t off, size_t len)
-{
-	struct media_pmem2 *pmem2 = pmem2_of(media);
-	int r;
-
-	media_assert_range(media, off, len);
-	if ((r = media_refusal(media)) == 0)
-		pmem2->flush(pmem2->bytes + off, len);
-	return r;
 }
 
 static int
@@ -207,9 +172,6 @@ pmem2_clear_bad(struct media *media, uint64_t off, size_t len)
 const struct media_ops media_pmem2_ops = {
 	.copy = pmem2_copy,
 	.zero = pmem2_zero,
-	.store64 = pmem2_store64,
-	.store32 = pmem2_store32,
-	.flush = pmem2_flush,
 	.fence = pmem2_fence,
 	.clear_bad = pmem2_clear_bad,
 	.close = pmem2_close,
@@ -342,7 +304,8 @@ media_pmem2_new(const struct media_backing *backing, enum media_force force,
 		media->granularity = MEDIA_BYTE;
 	pmem2->copy = pmem2_get_memcpy_fn(pmem2->map);
 	pmem2->set = pmem2_get_memset_fn(pmem2->map);
-	pmem2->flush = pmem2_get_flush_fn(pmem2->map);
+	media->words = pmem2->bytes;
+	media->write_back = pmem2_get_flush_fn(pmem2->map);
 	pmem2->drain = pmem2_get_drain_fn(pmem2->map);
 	if ((r = media_bad_init(media)) < 0)
 		goto fail;

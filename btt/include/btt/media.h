@@ -39,6 +39,8 @@
  * it, on some granularities, but callers need not know: wrap all.  A fence
  * touches nothing, and may be outside or inside.
  */
+#include <assert.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +58,7 @@ enum media_granularity {
 
 struct media;
 
+/* store64, store32 and flush: NULL where media.words is not. */
 struct media_ops {
 	int (*copy)(
 	    struct media *media, uint64_t off, const void *src, size_t len);
@@ -84,6 +87,13 @@ struct media {
 	enum media_granularity granularity; /* [I] */
 	bool read_only;                     /* [I] changes return -EROFS */
 	_Atomic int failed; /* [a] first failed fence, negative errno, sticky */
+	/*
+	 * [I] Not NULL: base for those who write, and words are stored there
+	 * and written back by this header, without ops.  A request stores and
+	 * flushes two words a sector, and a call for each is most of its price.
+	 */
+	uint8_t *words;
+	void (*write_back)(const void *start, size_t len); /* [I] with words */
 	struct media_bad *bad; /* [I] known bad ranges; NULL: cannot be known */
 };
 
@@ -306,6 +316,50 @@ media_is_bad(const struct media *media, uint64_t off, size_t len)
  */
 bool media_was_poison(const struct media *media, uint64_t *ret_off);
 
+/* A caller that leaves the medium has not checked a number: our own bug. */
+static inline void
+media_assert_range(const struct media *media, uint64_t off, size_t len)
+{
+	assert(off <= media->size && len <= media->size - off);
+}
+
+/* 0, or the negative errno of the fence that failed, for ever. */
+static inline int
+media_failed(const struct media *media)
+{
+	return atomic_load_explicit(&media->failed, memory_order_relaxed);
+}
+
+/* 0 if the medium takes changes, else why not. */
+static inline int
+media_refusal(const struct media *media)
+{
+	return media->read_only ? -EROFS : media_failed(media);
+}
+
+/*
+ * Stores through a mapping.  Release, so that who loads the word sees what was
+ * copied before it.  What the read protocol needs beyond that is a fence where
+ * a block becomes free (rtt.h); a sequentially consistent store is a locked
+ * instruction here, which waits for every line that is being written back, as
+ * a fence of the medium would.
+ */
+static inline void
+media_put64(uint8_t *bytes, uint64_t off, struct le64 value)
+{
+	assert(off % sizeof(uint64_t) == 0);
+	atomic_store_explicit((_Atomic uint64_t *)(void *)(bytes + off),
+	    value.raw, memory_order_release);
+}
+
+static inline void
+media_put32(uint8_t *bytes, uint64_t off, struct le32 value)
+{
+	assert(off % sizeof(uint32_t) == 0);
+	atomic_store_explicit((_Atomic uint32_t *)(void *)(bytes + off),
+	    value.raw, memory_order_release);
+}
+
 static inline int
 media_copy(struct media *media, uint64_t off, const void *src, size_t len)
 {
@@ -322,20 +376,41 @@ media_zero(struct media *media, uint64_t off, size_t len)
 static inline int
 media_store64(struct media *media, uint64_t off, struct le64 value)
 {
-	return media->ops->store64(media, off, value);
+	int r;
+
+	if (media->words == NULL)
+		return media->ops->store64(media, off, value);
+	media_assert_range(media, off, sizeof(value));
+	if ((r = media_refusal(media)) == 0)
+		media_put64(media->words, off, value);
+	return r;
 }
 
 /* off is a multiple of 4. */
 static inline int
 media_store32(struct media *media, uint64_t off, struct le32 value)
 {
-	return media->ops->store32(media, off, value);
+	int r;
+
+	if (media->words == NULL)
+		return media->ops->store32(media, off, value);
+	media_assert_range(media, off, sizeof(value));
+	if ((r = media_refusal(media)) == 0)
+		media_put32(media->words, off, value);
+	return r;
 }
 
 static inline int
 media_flush(struct media *media, uint64_t off, size_t len)
 {
-	return media->ops->flush(media, off, len);
+	int r;
+
+	if (media->words == NULL)
+		return media->ops->flush(media, off, len);
+	media_assert_range(media, off, len);
+	if ((r = media_refusal(media)) == 0)
+		media->write_back(media->words + off, len);
+	return r;
 }
 
 /* Is that a lock of this medium?  For telling whose lock is held for long. */
@@ -350,13 +425,6 @@ static inline int
 media_fence(struct media *media)
 {
 	return media->ops->fence(media);
-}
-
-/* 0, or the negative errno of the fence that failed, for ever. */
-static inline int
-media_failed(const struct media *media)
-{
-	return atomic_load_explicit(&media->failed, memory_order_relaxed);
 }
 
 /*
