@@ -21,10 +21,11 @@
 
 #include "loads.h"
 
-#define NSUBJECT 5u
+#define NSUBJECT 6u
 
 static const struct subject *const all_subjects[NSUBJECT] = { &subject_engine,
-	&subject_floor, &subject_copy, &subject_file, &subject_pmemblk };
+	&subject_floor, &subject_order, &subject_copy, &subject_file,
+	&subject_pmemblk };
 
 struct bench {
 	const char *ram, *disk, *filter, *subjects;

@@ -6,7 +6,7 @@
  * bench -- what is measured against what, in one process.
  *
  * A subject is one way of doing block I/O: our engine, a raw loop that does the
- * least that could be right (the floor), a plain copy, a plain file, libpmemblk
+ * least that could be right (the floor, and one in our order), a plain copy, a plain file, libpmemblk
  * where it is installed.  A bed is a kind of medium that each subject gets one
  * of; a load is what is asked of all of them.
  *
@@ -64,6 +64,7 @@ struct subject {
 
 extern const struct subject subject_engine;
 extern const struct subject subject_floor;
+extern const struct subject subject_order;
 extern const struct subject subject_copy;
 extern const struct subject subject_file;
 extern const struct subject subject_pmemblk;

@@ -10,8 +10,14 @@
  * and two threads on one sector corrupt it: it is a floor, not an engine.  Each
  * thread has free blocks of its own and takes the old block of a sector in
  * exchange for one, so blocks age as they do in a BTT.
+ *
+ * A second subject, "order", is the floor of what is proven: a medium promises
+ * 8 bytes at once, so the first half of a log entry is written back and fenced
+ * with the data, before the second half; and two threads may come to one
+ * sector, so there are two mutexes, which nobody else wants.
  */
 #include <libpmem2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +35,7 @@ struct floor_thread {
 	_Alignas(128) uint32_t free[FREE_MAX];
 	uint64_t seq;
 	uint8_t *log;
+	pthread_mutex_t lock[2];
 };
 
 struct floor {
@@ -91,6 +98,8 @@ floor_lay_out(struct floor *floor)
 		thread->log = floor->bytes + (uint64_t)i * FREE_MAX * LOG_BYTES;
 		for (unsigned k = 0; k < FREE_MAX; k++)
 			thread->free[k] = block++;
+		for (unsigned k = 0; k < 2; k++)
+			(void)pthread_mutex_init(&thread->lock[k], NULL);
 	}
 }
 
@@ -137,33 +146,30 @@ floor_read(void *state, unsigned thread, uint64_t off, size_t len, void *buf)
 	return 0;
 }
 
-static int
-floor_write(
-    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
+static void
+place(struct floor *floor, const struct floor_thread *self, const uint8_t *src,
+    size_t n)
 {
-	struct floor *floor = state;
-	struct floor_thread *self = &floor->thread[thread];
 	size_t sector = floor->bed->sector;
-	uint64_t first = off / sector;
-	uint32_t *entry = &floor->entry[first];
-	const uint8_t *src = buf;
-	size_t n = len / sector;
 
 	for (size_t i = 0; i < n; i++)
 		(void)floor->copy(floor->data + self->free[i] * sector,
 		    src + i * sector, sector,
 		    PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_NONTEMPORAL);
-	floor->drain();
-	self->seq++;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t *log = (uint64_t *)(void *)(self->log + i * LOG_BYTES +
-		    self->seq % 2 * 16);
+}
 
-		log[0] = (first + i) << 32 | entry[i];
-		log[1] = (uint64_t)self->free[i] << 32 | (self->seq & 3);
-		floor->flush(log, 16);
-	}
-	floor->drain();
+/* Where the i-th log entry of this request is. */
+static uint64_t *
+log_entry(const struct floor_thread *self, size_t i)
+{
+	return (
+	    uint64_t *)(void *)(self->log + i * LOG_BYTES + self->seq % 2 * 16);
+}
+
+static void
+swap_blocks(
+    struct floor *floor, struct floor_thread *self, uint32_t *entry, size_t n)
+{
 	for (size_t i = 0; i < n; i++) {
 		uint32_t old = entry[i];
 
@@ -172,6 +178,64 @@ floor_write(
 	}
 	floor->flush(entry, n * sizeof(*entry));
 	floor->drain();
+}
+
+static int
+floor_write(
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
+{
+	struct floor *floor = state;
+	struct floor_thread *self = &floor->thread[thread];
+	uint64_t first = off / floor->bed->sector;
+	uint32_t *entry = &floor->entry[first];
+	size_t n = len / floor->bed->sector;
+
+	place(floor, self, buf, n);
+	floor->drain();
+	self->seq++;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *log = log_entry(self, i);
+
+		log[0] = (first + i) << 32 | entry[i];
+		log[1] = (uint64_t)self->free[i] << 32 | (self->seq & 3);
+		floor->flush(log, 16);
+	}
+	floor->drain();
+	swap_blocks(floor, self, entry, n);
+	return 0;
+}
+
+static int
+order_write(
+    void *state, unsigned thread, uint64_t off, size_t len, const void *buf)
+{
+	struct floor *floor = state;
+	struct floor_thread *self = &floor->thread[thread];
+	uint64_t first = off / floor->bed->sector;
+	uint32_t *entry = &floor->entry[first];
+	size_t n = len / floor->bed->sector;
+
+	(void)pthread_mutex_lock(&self->lock[0]);
+	(void)pthread_mutex_lock(&self->lock[1]);
+	place(floor, self, buf, n);
+	self->seq++;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *log = log_entry(self, i);
+
+		log[0] = (first + i) << 32 | entry[i];
+		floor->flush(log, 8);
+	}
+	floor->drain();
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *log = log_entry(self, i);
+
+		log[1] = (uint64_t)self->free[i] << 32 | (self->seq & 3);
+		floor->flush(log + 1, 8);
+	}
+	floor->drain();
+	swap_blocks(floor, self, entry, n);
+	(void)pthread_mutex_unlock(&self->lock[1]);
+	(void)pthread_mutex_unlock(&self->lock[0]);
 	return 0;
 }
 
@@ -197,5 +261,11 @@ const struct subject subject_floor = { .name = "floor",
 	.open = floor_open,
 	.read = floor_read,
 	.write = floor_write,
+	.size = floor_size,
+	.close = floor_close };
+
+const struct subject subject_order = { .name = "order",
+	.open = floor_open,
+	.write = order_write,
 	.size = floor_size,
 	.close = floor_close };
