@@ -327,7 +327,8 @@ clear_all(struct clear *clear)
 	struct btt *btt = clear->btt;
 	int r;
 
-	if ((r = btt_may_write(btt)) < 0 || (r = clear_sectors(clear)) < 0)
+	if ((r = btt_may_write(btt)) < 0 || (r = clear_maps(clear)) < 0 ||
+	    (r = clear_sectors(clear)) < 0)
 		return r;
 	/* The blocks that sectors have left are nobody's after that. */
 	if ((r = btt_flush(btt, clear->worker)) < 0)

@@ -38,9 +38,8 @@ copy_bytes(void *arg)
 	return media_copy(job->media, job->off, job->bytes, job->len);
 }
 
-/* Bytes in the place of what is bad there, durable, then good. */
-static int
-replace(struct media *media, uint64_t off, const void *bytes, size_t len)
+int
+clear_replace(struct media *media, uint64_t off, const void *bytes, size_t len)
 {
 	struct copy_job job = { media, off, bytes, len };
 	int r;
@@ -69,7 +68,7 @@ restore_info_locked(struct clear *clear, struct arena *arena, uint64_t off,
 	    probe_read_block(arena->media, other, block) < 0 ||
 	    btt_info_decode(block, &info) != BTT_INFO_VALID)
 		return 0; /* nothing to copy: it is left */
-	if ((r = replace(arena->media, off, block, sizeof(block))) == 0)
+	if ((r = clear_replace(arena->media, off, block, sizeof(block))) == 0)
 		clear->result->ninfo++;
 	return r;
 }
@@ -133,7 +132,7 @@ rebuild_unit(struct arena *arena, uint32_t first, uint32_t n)
 			rebuild_pair(arena, first + i, groups[i]);
 	}
 	static_assert(sizeof(groups) == BAD_UNIT, "a unit");
-	return replace(arena->media,
+	return clear_replace(arena->media,
 	    arena->log_off + (uint64_t)first * FLOG_GROUP_BYTES, groups,
 	    sizeof(groups));
 }

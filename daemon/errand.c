@@ -149,6 +149,7 @@ run_clear(struct errand *errand, struct btt_error *error)
 		{ "lost", result.nlost },
 		{ "sectors", result.nsector },
 		{ "blocks", result.nblock },
+		{ "map", result.nmap },
 		{ "log", result.nlog },
 		{ "info", result.ninfo },
 		{ "unused", result.nunused },

@@ -293,13 +293,66 @@ START_TEST(clear__of_the_log_may_be_cut_short_anywhere)
 }
 END_TEST
 
-START_TEST(clear__leaves_the_map_to_a_repair)
+/* The entries of a sector's unit of the map really are lost. */
+static void
+lose_map(uint64_t sector)
 {
+	uint8_t noise[512];
+	struct btt_place place = { .end = 0 };
+	uint64_t off = 0;
+
+	memset(noise, 0xb7, sizeof(noise));
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != BTT_AREA_MAP);
+	inject(BTT_AREA_MAP, sector, 1);
+	/* What the unit is, apart from that, must not matter. */
+	ck_assert_int_eq(media_copy(fixture.media, off + sector / 128 * 512,
+			     noise, sizeof(noise)),
+	    0);
+}
+
+/* Two units, of which the other sectors do not take notice. */
+START_TEST(clear__finds_the_blocks_of_a_lost_map)
+{
+	uint64_t n;
+
+	set_up(_i);
+	n = fixture.geometry.nsector;
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, 600 + i, 1);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	lose_map(5);
+	lose_map(n - 1);
+	ck_assert_int_eq(version_of(5), -EIO);
+	ck_assert_int_eq(version_of(630), 1);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nmap, 2);
+	ck_assert_uint_eq(result.nlost, 128 + (n - 1) % 128 + 1);
+	ck_assert_uint_eq(result.first_lost, 0);
+	ck_assert_uint_eq(result.nleft, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++) {
+		ck_assert_int_eq(version_of(i), 0);
+		ck_assert_int_eq(version_of(600 + i), 1);
+		write_sector(worker, i, 1);
+	}
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Of a range that does not touch it the unit stays lost. */
+START_TEST(clear__of_a_range_leaves_other_maps)
+{
+	const struct btt_clear_options options = { .first = 128, .count = 5 };
+
 	set_up(_i);
 	inject(BTT_AREA_MAP, 5, 1);
-	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &result), 0);
+	ck_assert_uint_eq(result.nmap, 0);
 	ck_assert_uint_eq(result.nleft, 1);
-	ck_assert_uint_eq(result.nsector, 0);
 	ck_assert_int_eq(version_of(5), -EIO);
 	fixture_free(&fixture);
 }
@@ -389,6 +442,53 @@ START_TEST(clear__goes_with_writes)
 }
 END_TEST
 
+/* Writers of sectors that are elsewhere in the map. */
+static void *
+write_elsewhere(void *arg)
+{
+	struct hands *hands = arg;
+	struct btt_worker *own = fixture_worker(&fixture, hands->index);
+
+	for (uint64_t i = 0; !atomic_load(&hands->stop); i++) {
+		write_sector(own, 200 + (i * 7 + hands->index) % 400, 1);
+		if (i % 32 == 0)
+			ck_assert_int_eq(btt_flush(fixture.btt, own), 0);
+	}
+	return NULL;
+}
+
+START_TEST(clear__rebuilds_a_map_while_others_write)
+{
+	struct hands hands[2] = { { .index = 1 }, { .index = 2 } };
+	pthread_t threads[2];
+	unsigned nrebuilt = 0;
+
+	set_up(_i);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+				     write_elsewhere, &hands[i]),
+		    0);
+	for (unsigned i = 0; i < 10; i++) {
+		lose_map(5);
+		ck_assert_int_eq(clear_all(worker), 0);
+		nrebuilt += (unsigned)result.nmap;
+		/* If writers have been in the way it is as lost as before. */
+		ck_assert_uint_eq(result.nleft + result.nmap, 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&hands[i].stop, true);
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	}
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nleft, 0);
+	ck_assert_uint_ge(nrebuilt, 1);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, i, 1);
+	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
 static Suite *
 clear_suite(void)
 {
@@ -415,7 +515,12 @@ clear_suite(void)
 	    tc, clear__rebuilds_the_log_from_memory, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, clear__of_the_log_may_be_cut_short_anywhere, 0, 8);
-	tcase_add_loop_test(tc, clear__leaves_the_map_to_a_repair, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__finds_the_blocks_of_a_lost_map, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_a_range_leaves_other_maps, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__rebuilds_a_map_while_others_write, 0, NVARIANT);
 	tcase_add_test(tc, clear__can_be_stopped);
 	tcase_add_loop_test(tc, clear__goes_with_writes, 0, NVARIANT);
 	suite_add_tcase(suite, tc);

@@ -102,9 +102,10 @@ START_TEST(scrub__finds_what_is_planted_and_tells)
 
 	info = clear(0, 0);
 	ck_assert_int_eq(info.state, JOB_DONE);
-	ck_assert_uint_eq(number_of(&info, "lost"), 2);
-	ck_assert_uint_eq(number_of(&info, "sectors"), 2);
-	ck_assert_uint_eq(number_of(&info, "left"), 1);
+	ck_assert_uint_eq(number_of(&info, "lost"), 130);
+	ck_assert_uint_eq(number_of(&info, "sectors"), 130);
+	ck_assert_uint_eq(number_of(&info, "map"), 1);
+	ck_assert_uint_eq(number_of(&info, "left"), 0);
 	ck_assert_uint_ge(rig_nevent(&rig, EVENT_BADBLOCK_CLEARED), 1);
 }
 END_TEST

@@ -78,6 +78,7 @@ struct btt_clear_result {
 	uint64_t first_lost; /* the lowest of them */
 	uint64_t nsector;    /* moved off bad blocks, those included */
 	uint64_t nblock;     /* that nobody owned, and are good again */
+	uint64_t nmap;       /* units of maps, rebuilt */
 	uint64_t nlog;       /* units of the log, rebuilt */
 	uint64_t ninfo;      /* info blocks, restored from the other copy */
 	uint64_t nunused;    /* units between the parts of an arena */
@@ -96,9 +97,13 @@ struct btt_clear_result {
  *    block is free, so a crash in between leaves either form;
  *  - an info block is copied from the other one of its arena, if that is sound.
  *
- * What is known to be bad in a map stays: only a repair at rest can tell which
- * blocks those sectors had.  So do units that reach into a neighbour's block
- * (strides of 576 and 4160 bytes), and what is outside of the arenas.
+ *  - of a unit of a map it is found out which blocks nobody else has; they get
+ *    its entries, marked bad, so its 128 sectors are lost, and cleared.
+ *
+ * What stays are units that reach into a neighbour's block (strides of 576 and
+ * 4160 bytes), two bad info blocks of one arena, what is outside of the arenas,
+ * and units of a map where owners contradict each other or writers move blocks
+ * so fast that no look at them is enough.
  * All is durable on return.
  *
  * Errors: -EROFS and others as btt_write; -ECANCELED; ret_result is set in any
