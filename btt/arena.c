@@ -28,7 +28,7 @@ const struct lock_class btt_group_class = { "group", 75, LOCK_LEAF };
  */
 #define MAP_LOCKS_MAX 8192u
 
-/* A power of two, and no more than the map has lines. */
+/* A power of two, and one for each line of the map if it has no more. */
 static uint32_t
 map_lock_count(const struct arena *arena)
 {
@@ -36,7 +36,7 @@ map_lock_count(const struct arena *arena)
 	    (arena->external_nlba + MAP_LINE_ENTRIES - 1) / MAP_LINE_ENTRIES;
 	uint32_t n = 1;
 
-	while (n < MAP_LOCKS_MAX && n * 2 <= nline)
+	while (n < MAP_LOCKS_MAX && n < nline)
 		n *= 2;
 	return n;
 }
