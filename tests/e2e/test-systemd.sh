@@ -46,6 +46,7 @@ mountpoint = /srv/disks
 # The watchdog is to be faster than the keeper.
 hang = 20
 crashes = 3
+inject = yes
 
 [disk]
 backing = /var/disk.btt
@@ -202,7 +203,19 @@ inside chown bttfs /srv/more.btt
 check "a device of user bttfs's cannot be attached" \
     inside bttctl attach /srv/more.btt
 check "the status does not follow" wait_for 20 status_is "^Serving 2 devices"
+# No call is missing for what else bttctl asks for.
+for words in "start-scrub -w more.btt" "top --count 1 --delay 1" "list -v" \
+    "stats --prometheus" "inject-error -B 3 -N more.btt" \
+    "clear-errors more.btt" "jobs" "upgrade"; do
+	# shellcheck disable=SC2086 # words are meant
+	inside bttctl $words >"$work/words.out" 2>&1 || {
+		cat "$work/words.out" >&2
+		fail "bttctl $words"
+	}
+done
 check "a device cannot be detached" inside bttctl detach more.btt
+check "it was killed for a system call" inside sh -c '! journalctl --no-pager \
+    --unit bttfs@x.service | grep -qi "SIGSYS\|bad system call"'
 
 # What is on top goes first.
 check "$unit does not stop" inside systemctl stop "$unit"
