@@ -10,10 +10,10 @@
 #include "first_devices.h"
 #include "system_error.h"
 
-#define DAY_MS 86400000u
-
-/* For the devices of a configuration, before the mount is shown without them. */
+/* For several devices, before the mount is shown without those that hang. */
 #define ATTACH_MS 30000u
+/* How often it is asked whether there is time to wait. */
+#define POLL_MS 100u
 
 /* Say why a device is not there, and return r. */
 static int
@@ -35,30 +35,76 @@ now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Attach a device, and wait until it can be shown. */
+/* Devices that are being attached, side by side. */
+struct beginning {
+	const char *what; /* for people */
+	struct job *job;
+};
+struct beginnings {
+	size_t n;
+	struct beginning *all;
+};
+
+/* With options and kept, if that is not NULL, given away. */
 static int
-attach_device(const struct first_devices *first,
-    const struct device_options *options, struct device_kept *kept)
+begin(const struct first_devices *first, struct beginnings *beginnings,
+    const char *what, const struct device_options *options,
+    struct device_kept *kept)
 {
+	struct beginning *beginning = &beginnings->all[beginnings->n];
 	struct btt_error error = { "" };
 	struct manager_owner owner;
-	struct job_info info;
-	struct job *job;
 	int r;
 
 	r = manager_attach_again(
-	    first->manager, options, kept, &job, &owner, &error);
+	    first->manager, options, kept, &beginning->job, &owner, &error);
 	if (r < 0)
-		return fail(first, options->path, r, &error);
-	while (!job_wait(job, DAY_MS))
-		;
-	job_get_info(job, &info);
-	job_unref(job);
-	if (info.error < 0) {
-		(void)btt_error_set(&error, info.error, "%s", info.message);
-		return fail(first, options->path, info.error, &error);
-	}
+		return fail(first, what, r, &error);
+	beginning->what = what;
+	beginnings->n++;
 	return 0;
+}
+
+/* Say how it ended, if it did before end_ms; what is said is returned. */
+static int
+await(const struct first_devices *first, const struct beginning *beginning,
+    uint64_t end_ms)
+{
+	struct btt_error error = { "" };
+	struct job_info info;
+
+	while (!job_wait(beginning->job, POLL_MS)) {
+		if (first->is_hurried(first->arg))
+			return fail(first, beginning->what, -EINTR, NULL);
+		if (now_ms() < end_ms)
+			continue;
+		log_say(first->log, LOG_WARNING,
+		    "%s: takes long to attach, and is attached later",
+		    beginning->what);
+		return 0;
+	}
+	job_get_info(beginning->job, &info);
+	if (info.error == 0)
+		return 0;
+	(void)btt_error_set(&error, info.error, "%s", info.message);
+	return fail(first, beginning->what, info.error, &error);
+}
+
+/* -EINTR if there is no time; what becomes of each of them is its own affair. */
+static int
+await_all(
+    const struct first_devices *first, const struct beginnings *beginnings)
+{
+	const uint64_t end_ms = now_ms() + ATTACH_MS;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < beginnings->n; i++) {
+		if (r != -EINTR)
+			r = await(first, &beginnings->all[i], end_ms);
+		job_unref(beginnings->all[i].job);
+	}
+	return r == -EINTR ? r : 0;
 }
 
 /* The name of a device that is kept, or NULL: it is something else. */
@@ -71,37 +117,52 @@ kept_device(const struct kept_fd *kept)
 	return strncmp(kept->name, prefix, n) == 0 ? kept->name + n : NULL;
 }
 
-/*
- * Attach what the predecessor had.  One that cannot be attached any more stays,
- * FAILED: the others have nothing to do with that.
- */
+/* Take one over, and begin with it. */
+static void
+begin_kept(const struct first_devices *first, struct beginnings *beginnings,
+    const char *name)
+{
+	struct btt_error error = { "" };
+	struct device_options options;
+	struct device_kept *kept;
+	int r;
+
+	/* Takes it out of what is inherited. */
+	r = device_kept_take(first->keeper, name, &options, &kept, &error);
+	if (r < 0)
+		(void)fail(first, name, r, &error);
+	else
+		(void)begin(first, beginnings, name, &options, kept);
+}
+
+/* Attach what the predecessor had. */
 static int
 attach_kept_devices(const struct first_devices *first)
 {
 	struct kept_fds *inherited = keeper_client_inherited(first->keeper);
-	struct btt_error error = { "" };
-	struct device_options options;
-	struct device_kept *kept;
-	char name[NAME_MAX + 1];
+	struct beginnings beginnings = { 0 };
+	const size_t most = inherited->n;
+	char(*names)[NAME_MAX + 1];
 	const char *found;
-	size_t i;
-	int r;
+	size_t i, n = 0;
+	int r = -ENOMEM;
 
-	for (i = 0; i < inherited->n;) {
-		if ((found = kept_device(&inherited->fd[i])) == NULL) {
-			i++;
-			continue;
-		}
-		(void)snprintf(name, sizeof(name), "%s", found);
-		/* Takes it out of what is inherited. */
-		r = device_kept_take(
-		    first->keeper, name, &options, &kept, &error);
-		if (r == 0)
-			(void)attach_device(first, &options, kept);
-		else
-			(void)fail(first, name, r, &error);
+	beginnings.all = calloc(most + 1, sizeof(*beginnings.all));
+	names = calloc(most + 1, sizeof(*names));
+	if (beginnings.all == NULL || names == NULL)
+		goto out;
+	for (i = 0; i < most; i++) {
+		found = kept_device(&inherited->fd[i]);
+		if (found != NULL)
+			(void)snprintf(names[n++], sizeof(*names), "%s", found);
 	}
-	return 0;
+	for (i = 0; i < n; i++)
+		begin_kept(first, &beginnings, names[i]);
+	r = await_all(first, &beginnings);
+out:
+	free(names);
+	free(beginnings.all);
+	return r == -ENOMEM ? fail(first, "starting", r, NULL) : r;
 }
 
 /*
@@ -112,84 +173,42 @@ static int
 attach_only(const struct first_devices *first)
 {
 	struct device_options options = first->options->device;
+	struct beginning only;
+	struct beginnings beginnings = { .all = &only };
+	int r;
 
 	options.fd = device_kept_take_backing(
 	    first->keeper, device_options_name(&options));
-	return attach_device(first, &options, NULL);
+	r = begin(first, &beginnings, options.path, &options, NULL);
+	if (r < 0)
+		return r;
+	r = await(first, &only, UINT64_MAX);
+	job_unref(only.job);
+	return r;
 }
 
-/* Begin with all devices of the configuration; jobs[i] may be NULL. */
-static void
-begin_configured(const struct first_devices *first, struct job **jobs)
-{
-	const struct config *config = &first->options->config;
-	struct btt_error error = { "" };
-	struct device_options options;
-	struct manager_owner owner;
-	size_t i;
-	int r;
-
-	for (i = 0; i < config->ndevice; i++) {
-		error.text[0] = '\0';
-		options = config->devices[i];
-		options.fd = device_kept_take_backing(
-		    first->keeper, device_options_name(&options));
-		r = manager_attach(
-		    first->manager, &options, &jobs[i], &owner, &error);
-		if (r < 0) {
-			jobs[i] = NULL;
-			(void)fail(first, config->devices[i].path, r, &error);
-		}
-	}
-}
-
-/* Say how it ended, if it did before end_ms. */
-static void
-await_configured(const struct first_devices *first,
-    const struct device_options *options, struct job *job, uint64_t end_ms)
-{
-	struct btt_error error = { "" };
-	const uint64_t now = now_ms();
-	struct job_info info;
-
-	if (!job_wait(job, end_ms > now ? end_ms - now : 0)) {
-		log_say(first->log, LOG_WARNING,
-		    "%s: takes long to attach, and is attached later",
-		    options->path);
-		return;
-	}
-	job_get_info(job, &info);
-	if (info.error == 0)
-		return;
-	(void)btt_error_set(&error, info.error, "%s", info.message);
-	(void)fail(first, options->path, info.error, &error);
-}
-
-/*
- * Attach what the configuration lists, side by side.  One that cannot be
- * attached stays, FAILED, and one that takes long is not waited for: the others
- * have nothing to do with that.
- */
+/* Attach what the configuration lists. */
 static int
 attach_configured(const struct first_devices *first)
 {
 	const struct config *config = &first->options->config;
-	struct job **jobs;
-	uint64_t end_ms;
+	struct beginnings beginnings = { 0 };
+	struct device_options options;
 	size_t i;
+	int r;
 
-	if ((jobs = calloc(config->ndevice + 1, sizeof(struct job *))) == NULL)
+	beginnings.all = calloc(config->ndevice + 1, sizeof(*beginnings.all));
+	if (beginnings.all == NULL)
 		return fail(first, "starting", -ENOMEM, NULL);
-	begin_configured(first, jobs);
-	end_ms = now_ms() + ATTACH_MS;
 	for (i = 0; i < config->ndevice; i++) {
-		if (jobs[i] == NULL)
-			continue;
-		await_configured(first, &config->devices[i], jobs[i], end_ms);
-		job_unref(jobs[i]);
+		options = config->devices[i];
+		options.fd = device_kept_take_backing(
+		    first->keeper, device_options_name(&options));
+		(void)begin(first, &beginnings, options.path, &options, NULL);
 	}
-	free(jobs);
-	return 0;
+	r = await_all(first, &beginnings);
+	free(beginnings.all);
+	return r;
 }
 
 int

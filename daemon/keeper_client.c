@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "keeper_client.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -179,6 +181,18 @@ keeper_client_hear(struct keeper_client *client)
 	if (fd >= 0)
 		(void)close(fd); /* none is meant to come */
 	return message.kind > INT_MAX ? -EPROTO : (int)message.kind;
+}
+
+bool
+keeper_client_wants_end(const struct keeper_client *client)
+{
+	struct link_message message;
+	ssize_t n;
+
+	n = recv(client->notice_socket, &message, sizeof(message),
+	    MSG_PEEK | MSG_DONTWAIT);
+	return n == (ssize_t)sizeof(message) &&
+	    (message.kind == LINK_HURRY || message.kind == LINK_LEAVE);
 }
 
 void

@@ -59,6 +59,11 @@ int keeper_client_fd(const struct keeper_client *client);
  * negative errno, -EPIPE if it has gone.
  */
 int keeper_client_hear(struct keeper_client *client) BTT_MUST_CHECK;
+/*
+ * Is the next thing that it says that it wants us to end, without delay or at
+ * all?  That stays to be heard.
+ */
+bool keeper_client_wants_end(const struct keeper_client *client);
 /* Nothing has been answered, though there was something to do, for so long. */
 void keeper_client_pong(struct keeper_client *client, unsigned stuck_ms);
 /* Somebody wants another server in our place. */

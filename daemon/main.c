@@ -93,6 +93,15 @@ log_guards(const struct daemon *daemon)
 	    &daemon->log, "out-of-memory score lowered", guards->oom_score);
 }
 
+/* Before there is a session the keeper says little else. */
+static bool
+wants_end(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	return keeper_client_wants_end(daemon->keeper);
+}
+
 static int
 open_devices(struct daemon *daemon)
 {
@@ -101,6 +110,8 @@ open_devices(struct daemon *daemon)
 		.log = &daemon->log,
 		.keeper = daemon->keeper,
 		.follows = daemon->follows,
+		.is_hurried = wants_end,
+		.arg = daemon,
 	};
 	int r;
 

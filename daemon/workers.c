@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "workers.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "ring.h"
@@ -20,6 +21,19 @@ is_page_granular(const struct device_options *options)
 	return !media_is_dax(options->path);
 }
 
+/*
+ * Of one among many.  A file system that answers nothing must not keep the
+ * others from being served, so files are not looked at.
+ */
+static bool
+is_page_granular_unseen(const struct device_options *options)
+{
+	return options->force == MEDIA_FORCE_NONE &&
+		strncmp(options->path, "/dev/", 5) != 0
+	    ? true
+	    : is_page_granular(options);
+}
+
 /* Of those that come later nothing is known. */
 static bool
 has_page_granular(const struct options *options)
@@ -30,7 +44,7 @@ has_page_granular(const struct options *options)
 	if (!options->has_config)
 		return is_page_granular(&options->device);
 	for (i = 0; i < config->ndevice; i++) {
-		if (is_page_granular(&config->devices[i]))
+		if (is_page_granular_unseen(&config->devices[i]))
 			return true;
 	}
 	return config->ndevice == 0;

@@ -50,6 +50,7 @@ bttfs_e2e_test(e2e-control test-control.sh LABELS e2e)
 bttfs_e2e_test(e2e-badblocks test-badblocks.sh LABELS e2e)
 bttfs_e2e_test(e2e-monitor test-monitor.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-wedge test-control-wedge.sh LABELS e2e)
+bttfs_e2e_test(e2e-wedge-start test-wedge-start.sh LABELS e2e slow)
 bttfs_e2e_test(e2e-control-many test-control-many.sh LABELS e2e)
 bttfs_e2e_test(e2e-control-many-long test-control-many.sh 1000
   LABELS e2e slow TIMEOUT 7200)
