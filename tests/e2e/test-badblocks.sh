@@ -142,6 +142,16 @@ test_damage() {
 	log=$(offset_of logoff)
 	map=$(offset_of mapoff)
 	info2=$(offset_of info2off)
+	# What is known to be bad when it is attached (CP-7).
+	same "attach with a bad log" 251 "$(status_of ctl attach -o sparse \
+	    --test "{\"test_bad_off\":$log,\"test_bad_len\":512}" "$work/disk1")"
+	same "attach with a bad map" 251 "$(status_of ctl attach -o sparse \
+	    --test "{\"test_bad_off\":$map,\"test_bad_len\":512}" "$work/disk1")"
+	same "attach with a bad info block" 0 "$(status_of ctl attach -o sparse \
+	    --test '{"test_bad_off":4096,"test_bad_len":4096}' "$work/disk1")"
+	same "which is restored" 0 "$(status_of ctl clear-errors disk1)"
+	said "which is restored" "nothing lost; 0 bad blocks left"
+	ctl detach -q disk1
 	ctl attach -q -o sparse "$work/disk1" || die "attach failed"
 	background "$work/monitor" "$bttctl" monitor --socket "$control"
 	wait_for 10 monitor_listens || die "the monitor hears nothing"
