@@ -8,6 +8,7 @@ set(dialects pool pmemblk)
 # More than 512 GiB, in sparse files, which ThreadSanitizer cannot map.
 if(NOT BTTFS_SANITIZE MATCHES thread)
   bttfs_unit_test(arenas LIBS btt lanes)
+  set_tests_properties(arenas PROPERTIES TIMEOUT 300)
   list(APPEND dialects arenas)
 endif()
 foreach(name IN LISTS dialects)
