@@ -94,6 +94,11 @@ survive() {
 	check "$1: fsck finds something" e2fsck -fn "$loop" \
 	    >"$work/fsck.out" 2>&1
 	rmloop "$loop"
+	# One that ends by itself would be followed as well, and be overlooked.
+	grep -E 'starting another|killing it' "${daemon_logs[$mnt]}" |
+	    grep -v 'was ended by Killed' >"$work/ends"
+	check "$1: a server has ended by itself: $(head -n 3 "$work/ends")" \
+	    [ ! -s "$work/ends" ]
 	mapfile -t pauses < <(pauses_of "${daemon_logs[$mnt]}")
 	note "pauses in ms: ${#pauses[@]} of them, median" \
 	    "$(percentile pauses 50), p99 $(percentile pauses 99)," \
@@ -127,6 +132,10 @@ is_clean "$image" || fail "not clean"
 
 note "too many crashes"
 mount_bttfs "$image" "$mnt" crashes=2
+# One that crashes before it has served ends the mount.
+wait_for 30 grep -q 'serving as' "${daemon_logs[$mnt]}" ||
+    die "it does not serve"
+sleep 1
 replace KILL
 replace KILL
 kill -KILL "$(server_of "${daemons[$mnt]}")"
