@@ -24,7 +24,11 @@
 #include "map.h"
 
 /* Longer copies are done before the map locks are taken: see places_early. */
+#ifdef BTT_TEST_HOOKS
+#define LOCKED_COPY_MAX 512u /* the explorer's requests are short */
+#else
 #define LOCKED_COPY_MAX 16384u
+#endif
 
 /* What is written where: len bytes from src, skip bytes into premap. */
 struct write_job {

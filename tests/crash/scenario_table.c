@@ -553,9 +553,9 @@ const struct scenario scenarios[] = {
 	    .whole_every = 256,
 	    .faults = FAULTS(FAULT_FENCE) | FAULTS(FAULT_ERROR) |
 		FAULTS(FAULT_SIGNAL) },
-	/* Writers who share a lane with one that fails. */
+	/* Writers who share a lane with one that fails; one places early. */
 	{ .name = "faults-lane",
-	    .program = "w0 w1|w1 p0|w2",
+	    .program = "w0 w1|w1+2 p0|w2",
 	    .shape = { 512, 3, 2, 1, BTT_DURABLE_WRITE, .nage = 4 },
 	    .kinds = ON(SIM_LINE) | ON(SIM_BYTE),
 	    .nrandom = 30,
