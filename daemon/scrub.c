@@ -324,7 +324,7 @@ start_pinned(struct manager *manager, struct device *device,
     struct manager_owner *ret_owner, struct btt_error *error)
 {
 	struct job *old = NULL, *owner;
-	struct scrub *scrub;
+	struct scrub *scrub = NULL;
 	int r;
 
 	if ((r = new_scrub(manager, device, options, &scrub, error)) < 0)
