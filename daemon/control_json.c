@@ -155,6 +155,8 @@ control_device_json(struct jsonb *jsonb, struct device *device,
 	struct json_object *object;
 
 	device_get_status(device, &status);
+	if (status.state == DEVICE_GONE)
+		return NULL;
 	object = jsonb_object(jsonb);
 	jsonb_add_text(jsonb, object, "dev", device->name);
 	jsonb_add_text(jsonb, object, "mode", "sector");
@@ -180,15 +182,6 @@ control_device_json(struct jsonb *jsonb, struct device *device,
 	jsonb_add_number(jsonb, object, "job", status.job);
 	add_open(jsonb, object, device, flags);
 	return object;
-}
-
-bool
-control_is_listed(struct device *device)
-{
-	struct device_status status;
-
-	device_get_status(device, &status);
-	return status.state != DEVICE_GONE;
 }
 
 static struct json_object *

@@ -17,12 +17,12 @@ enum {
 	CONTROL_MEDIA_ERRORS = 1u << 1, /* "badblocks" */
 };
 
-/* mountpoint is where the files are, or NULL. */
+/*
+ * NULL and no failure if the device has gone meanwhile.  mountpoint is where the
+ * files are, or NULL.
+ */
 struct json_object *control_device_json(struct jsonb *jsonb,
     struct device *device, const char *mountpoint, unsigned flags);
-
-/* One that is gone is still found for a moment, but is none any more. */
-bool control_is_listed(struct device *device);
 
 /*
  * Counters of a device; NULL and no failure if it is not shown.  With buckets:

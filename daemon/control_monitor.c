@@ -14,7 +14,7 @@ struct json_object *
 control_snapshot(struct control *control, struct jsonb *jsonb, unsigned flags)
 {
 	struct registry_list list;
-	struct json_object *array;
+	struct json_object *array, *object;
 	size_t i;
 
 	array = jsonb_array(jsonb);
@@ -23,10 +23,10 @@ control_snapshot(struct control *control, struct jsonb *jsonb, unsigned flags)
 		return array;
 	}
 	for (i = 0; i < list.ndevice; i++) {
-		if (control_is_listed(list.devices[i]))
-			jsonb_append(jsonb, array,
-			    control_device_json(jsonb, list.devices[i],
-				control->options.mountpoint, flags));
+		object = control_device_json(
+		    jsonb, list.devices[i], control->options.mountpoint, flags);
+		if (object != NULL)
+			jsonb_append(jsonb, array, object);
 	}
 	registry_list_fini(&list);
 	return array;

@@ -125,6 +125,14 @@ do_version(const struct request *request, struct failure *failure)
 	return 0;
 }
 
+static int
+no_device(const char *name, struct failure *failure)
+{
+	failure->r = btt_error_set(
+	    &failure->error, -ENODEV, "there is no device named '%s'", name);
+	return failure->r;
+}
+
 /* The device that args name, referenced, or NULL if they name none. */
 static int
 named_device(const struct request *request, struct device **ret_device,
@@ -138,11 +146,28 @@ named_device(const struct request *request, struct device **ret_device,
 	if (name == NULL)
 		return 0;
 	*ret_device = registry_find(request->control->manager->registry, name);
-	if (*ret_device != NULL)
-		return 0;
-	failure->r = btt_error_set(
-	    &failure->error, -ENODEV, "there is no device named '%s'", name);
-	return failure->r;
+	return *ret_device != NULL ? 0 : no_device(name, failure);
+}
+
+/* The device in an array of its own.  Takes the reference. */
+static struct json_object *
+list_one(const struct request *request, struct jsonb *jsonb,
+    struct device *device, unsigned flags, struct failure *failure)
+{
+	struct json_object *array, *object;
+
+	array = jsonb_array(jsonb);
+	object = control_device_json(
+	    jsonb, device, request->control->options.mountpoint, flags);
+	if (object != NULL)
+		jsonb_append(jsonb, array, object);
+	else if (!jsonb->failed) {
+		(void)no_device(device->name, failure);
+		json_object_put(array);
+		array = NULL;
+	}
+	device_unref(device);
+	return array;
 }
 
 static int
@@ -167,11 +192,9 @@ do_list(const struct request *request, struct failure *failure)
 		if (idle)
 			control_append_disabled(control, &jsonb, result);
 	} else {
-		result = jsonb_array(&jsonb);
-		jsonb_append(&jsonb, result,
-		    control_device_json(
-			&jsonb, device, control->options.mountpoint, flags));
-		device_unref(device);
+		result = list_one(request, &jsonb, device, flags, failure);
+		if (failure->r < 0)
+			return failure->r;
 	}
 	client_answer(request->client, request->id, &jsonb, result);
 	return 0;

@@ -110,13 +110,16 @@ static void
 add_device(struct control *control, struct jsonb *jsonb,
     struct json_object *object, const char *name)
 {
+	struct json_object *found;
 	struct device *device;
 
 	device = registry_find(control->manager->registry, name);
 	if (device == NULL)
 		return;
-	jsonb_add(jsonb, object, "device",
-	    control_device_json(jsonb, device, control->options.mountpoint, 0));
+	found =
+	    control_device_json(jsonb, device, control->options.mountpoint, 0);
+	if (found != NULL)
+		jsonb_add(jsonb, object, "device", found);
 	device_unref(device);
 }
 
