@@ -230,9 +230,14 @@ def plot(rows, path):
             set grid ytics lc rgb '#dddddd'
             set xtics rotate by -35 nomirror
             set key outside top center horizontal
+            set rmargin 14
             plot {columns}
         """
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    with open(path) as file:
+        lines = [line.rstrip() + "\n" for line in file]
+    with open(path, "w") as file:
+        file.writelines(lines)
 
 
 def start(work, args):
