@@ -162,13 +162,13 @@ accepts_attached(
 	struct json_object *owner;
 	const char *state;
 
-	owner = ctl_get(error, "owner");
+	owner = json_get(error, "owner");
 	if (!options->idempotent || owner == NULL)
 		return false;
-	state = ctl_get_text(owner, "state");
+	state = json_get_text(owner, "state");
 	return (strcmp(state, "live") == 0 || strcmp(state, "readonly") == 0) &&
 	    (call->path == NULL ||
-		strcmp(ctl_get_text(owner, "backing"), call->path) == 0);
+		strcmp(json_get_text(owner, "backing"), call->path) == 0);
 }
 
 static void
@@ -183,20 +183,20 @@ tell_attached(
 		printf("%s: attached already\n", call->operand);
 		return;
 	}
-	device = ctl_get(result, "device");
-	job = ctl_get(result, "job");
+	device = json_get(result, "device");
+	job = json_get(result, "job");
 	if (options->no_wait || device == NULL) {
-		printf("%s: job %" PRIu64 "\n", ctl_get_text(job, "dev"),
-		    ctl_get_number(job, "job"));
+		printf("%s: job %" PRIu64 "\n", json_get_text(job, "dev"),
+		    json_get_number(job, "job"));
 		return;
 	}
-	size_format(ctl_get_number(device, "size"), size);
+	size_format(json_get_number(device, "size"), size);
 	printf("%s: attached, %s in sectors of %" PRIu64 " bytes, %s%s%s\n",
-	    ctl_get_text(device, "dev"), size,
-	    ctl_get_number(device, "sector_size"),
-	    ctl_get_bool(device, "read_only") ? "read-only" : "read-write",
-	    ctl_get(device, "blockdev") != NULL ? ": " : "",
-	    ctl_get_text(device, "blockdev"));
+	    json_get_text(device, "dev"), size,
+	    json_get_number(device, "sector_size"),
+	    json_get_bool(device, "read_only") ? "read-only" : "read-write",
+	    json_get(device, "blockdev") != NULL ? ": " : "",
+	    json_get_text(device, "blockdev"));
 }
 
 static int
@@ -258,7 +258,7 @@ accepts_detached(
 
 	(void)call;
 	return options->idempotent &&
-	    strcmp(ctl_get_text(error, "errno"), "ENODEV") == 0;
+	    strcmp(json_get_text(error, "errno"), "ENODEV") == 0;
 }
 
 static void
@@ -272,10 +272,10 @@ tell_detached(
 		printf("%s: there is none\n", call->operand);
 		return;
 	}
-	job = ctl_get_number(ctl_get(result, "job"), "job");
+	job = json_get_number(json_get(result, "job"), "job");
 	if (options->no_wait)
 		printf("%s: job %" PRIu64 "\n", call->operand, job);
-	else if (!ctl_get_bool(result, "won"))
+	else if (!json_get_bool(result, "won"))
 		printf("%s: detached, by job %" PRIu64 " of somebody else\n",
 		    call->operand, job);
 	else

@@ -60,9 +60,9 @@ print_ranges(struct json_object *ranges, const char *note)
 	     i++) {
 		range = json_object_array_get_idx(ranges, i);
 		printf("    %s blocks of 512 bytes from %s, %s%s\n",
-		    ctl_get_text(range, "length"),
-		    ctl_get_text(range, "offset"), ctl_get_text(range, "area"),
-		    note);
+		    json_get_text(range, "length"),
+		    json_get_text(range, "offset"),
+		    json_get_text(range, "area"), note);
 	}
 }
 
@@ -78,8 +78,8 @@ tell_injected(
 		return;
 	}
 	printf("%s:\n", call->operand);
-	print_ranges(ctl_get(result, "badblocks"), "");
-	print_ranges(ctl_get(result, "latent"), ", not noticed yet");
+	print_ranges(json_get(result, "badblocks"), "");
+	print_ranges(json_get(result, "latent"), ", not noticed yet");
 }
 
 static struct json_object *
@@ -191,13 +191,14 @@ tell_cleared(
     const struct ctl_call *call, struct json_object *result, const void *arg)
 {
 	const struct clear_options *options = arg;
-	struct json_object *job = ctl_get(result, "job");
+	struct json_object *job = json_get(result, "job");
 
 	if (options->no_wait)
 		printf("%s: job %" PRIu64 "\n", call->operand,
-		    ctl_get_number(job, "job"));
+		    json_get_number(job, "job"));
 	else
-		printf("%s: %s\n", call->operand, ctl_get_text(job, "message"));
+		printf(
+		    "%s: %s\n", call->operand, json_get_text(job, "message"));
 }
 
 /* One verb for all names; what is not in common is in the first of args. */

@@ -128,10 +128,10 @@ destroy_listed(
 	struct json_object *args, *result;
 	int status = 0;
 
-	victim->backing = ctl_get_text(device, "backing");
-	victim->size = ctl_get_number(device, "size");
+	victim->backing = json_get_text(device, "backing");
+	victim->size = json_get_number(device, "size");
 	snprintf(victim->uuid, sizeof(victim->uuid), "%s",
-	    ctl_get_text(device, "uuid"));
+	    json_get_text(device, "uuid"));
 	if (!is_confirmed(victim))
 		return cancelled();
 	args = ctl_new_object();
@@ -141,7 +141,7 @@ destroy_listed(
 	    ctl_online_ask(remote, victim->operand, "destroy", args, &status);
 	if (result == NULL)
 		return status;
-	note_done(victim, ctl_get(result, "job"));
+	note_done(victim, json_get(result, "job"));
 	json_object_put(result);
 	return 0;
 }

@@ -69,7 +69,7 @@ accepts_cancelled(
     const struct ctl_call *call, struct json_object *error, const void *arg)
 {
 	(void)call, (void)arg;
-	return strcmp(ctl_get_text(error, "errno"), "ECANCELED") == 0;
+	return strcmp(json_get_text(error, "errno"), "ECANCELED") == 0;
 }
 
 static void

@@ -73,9 +73,9 @@ humanize(struct json_object *object, const char *key)
 	uint64_t bytes;
 	double units;
 
-	if (ctl_get(object, key) == NULL)
+	if (json_get(object, key) == NULL)
 		return;
-	bytes = ctl_get_number(object, key);
+	bytes = json_get_number(object, key);
 	units = (double)bytes;
 	if (bytes < 5000 * 1024ull)
 		return;
@@ -96,20 +96,20 @@ is_wanted(const struct list_options *options, struct json_object *device)
 {
 	char uuid[BTT_UUID_TEXT_BYTES];
 
-	if (!ctl_is_listed(options->filter, ctl_get_text(device, "dev")))
+	if (!ctl_is_listed(options->filter, json_get_text(device, "dev")))
 		return false;
 	if (options->mode.given &&
-	    strcmp(ctl_get_text(device, "mode"), modes[options->mode.index]) !=
+	    strcmp(json_get_text(device, "mode"), modes[options->mode.index]) !=
 		0)
 		return false;
 	if (options->state.given &&
-	    strcmp(ctl_get_text(device, "state"),
+	    strcmp(json_get_text(device, "state"),
 		states[options->state.index]) != 0)
 		return false;
 	if (!options->uuid.given)
 		return true;
 	btt_uuid_format(options->uuid.uuid, uuid);
-	return strcmp(ctl_get_text(device, "uuid"), uuid) == 0;
+	return strcmp(json_get_text(device, "uuid"), uuid) == 0;
 }
 
 /* Devices of result that are wanted, in a new array. */
@@ -142,20 +142,21 @@ print_row(const struct colour *colour, struct json_object *device, int width)
 	char size[SIZE_TEXT_BYTES] = "-", sector[24] = "-";
 	const char *state;
 
-	if (ctl_get(device, "size") != NULL) {
-		size_format(ctl_get_number(device, "size"), size);
+	if (json_get(device, "size") != NULL) {
+		size_format(json_get_number(device, "size"), size);
 		snprintf(sector, sizeof(sector), "%" PRIu64,
-		    ctl_get_number(device, "sector_size"));
+		    json_get_number(device, "sector_size"));
 	}
-	state = ctl_get_text(device, "state");
+	state = json_get_text(device, "state");
 	printf("%-*s  %s%-8s%s  %12s  %6s  %4" PRIu64 "  %s\n", width,
-	    ctl_get_text(device, "dev"), state_colour(colour, state), state,
-	    colour->off, size, sector, ctl_get_number(device, "open_handles"),
-	    ctl_get_text(device, "backing"));
-	if (ctl_get(device, "errno") != NULL)
-		printf("    %s: %s (stage %s)\n", ctl_get_text(device, "errno"),
-		    ctl_get_text(device, "message"),
-		    ctl_get_text(device, "stage"));
+	    json_get_text(device, "dev"), state_colour(colour, state), state,
+	    colour->off, size, sector, json_get_number(device, "open_handles"),
+	    json_get_text(device, "backing"));
+	if (json_get(device, "errno") != NULL)
+		printf("    %s: %s (stage %s)\n",
+		    json_get_text(device, "errno"),
+		    json_get_text(device, "message"),
+		    json_get_text(device, "stage"));
 }
 
 static void
@@ -167,9 +168,9 @@ print_details(struct json_object *device)
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (ctl_get(device, keys[i]) != NULL)
+		if (json_get(device, keys[i]) != NULL)
 			printf("    %-12s %s\n", keys[i],
-			    ctl_get_text(device, keys[i]));
+			    json_get_text(device, keys[i]));
 	}
 }
 
@@ -179,15 +180,15 @@ print_arenas(struct json_object *device)
 	struct json_object *arenas, *arena;
 	size_t i;
 
-	arenas = ctl_get(device, "arenas");
+	arenas = json_get(device, "arenas");
 	for (i = 0; arenas != NULL && i < json_object_array_length(arenas);
 	     i++) {
 		arena = json_object_array_get_idx(arenas, i);
 		printf("    arena %s: %s, %s sectors, %s free blocks, at %s\n",
-		    ctl_get_text(arena, "id"), ctl_get_text(arena, "state"),
-		    ctl_get_text(arena, "external_nlba"),
-		    ctl_get_text(arena, "nfree"),
-		    ctl_get_text(arena, "offset"));
+		    json_get_text(arena, "id"), json_get_text(arena, "state"),
+		    json_get_text(arena, "external_nlba"),
+		    json_get_text(arena, "nfree"),
+		    json_get_text(arena, "offset"));
 	}
 }
 
@@ -197,13 +198,13 @@ print_badblocks(struct json_object *device)
 	struct json_object *ranges, *range;
 	size_t i;
 
-	ranges = ctl_get(device, "badblocks");
+	ranges = json_get(device, "badblocks");
 	for (i = 0; ranges != NULL && i < json_object_array_length(ranges);
 	     i++) {
 		range = json_object_array_get_idx(ranges, i);
 		printf("    bad: %s blocks of 512 bytes from %s\n",
-		    ctl_get_text(range, "length"),
-		    ctl_get_text(range, "offset"));
+		    json_get_text(range, "length"),
+		    json_get_text(range, "offset"));
 	}
 }
 
@@ -213,8 +214,8 @@ name_width(struct json_object *devices)
 	size_t i, n, width = strlen("NAME");
 
 	for (i = 0; i < json_object_array_length(devices); i++) {
-		n = strlen(
-		    ctl_get_text(json_object_array_get_idx(devices, i), "dev"));
+		n = strlen(json_get_text(
+		    json_object_array_get_idx(devices, i), "dev"));
 		if (n > width)
 			width = n;
 	}
@@ -248,8 +249,8 @@ print_names(struct json_object *devices)
 	size_t i;
 
 	for (i = 0; i < json_object_array_length(devices); i++)
-		puts(
-		    ctl_get_text(json_object_array_get_idx(devices, i), "dev"));
+		puts(json_get_text(
+		    json_object_array_get_idx(devices, i), "dev"));
 }
 
 static void
@@ -352,18 +353,18 @@ print_job(struct json_object *job)
 {
 	struct json_object *progress;
 
-	printf("%6s  %-12s  %-9s  %8.1f s  %s", ctl_get_text(job, "job"),
-	    ctl_get_text(job, "verb"), ctl_get_text(job, "state"),
-	    json_object_get_double(ctl_get(job, "age")),
-	    ctl_get_text(job, "dev"));
+	printf("%6s  %-12s  %-9s  %8.1f s  %s", json_get_text(job, "job"),
+	    json_get_text(job, "verb"), json_get_text(job, "state"),
+	    json_object_get_double(json_get(job, "age")),
+	    json_get_text(job, "dev"));
 	/* Of one that has ended well the last stage says nothing. */
-	if (ctl_get(job, "stage") != NULL &&
-	    strcmp(ctl_get_text(job, "state"), "done") != 0)
-		printf(": %s", ctl_get_text(job, "stage"));
-	if ((progress = ctl_get(job, "progress")) != NULL)
+	if (json_get(job, "stage") != NULL &&
+	    strcmp(json_get_text(job, "state"), "done") != 0)
+		printf(": %s", json_get_text(job, "stage"));
+	if ((progress = json_get(job, "progress")) != NULL)
 		printf(" %.0f %%", json_object_get_double(progress) * 100);
-	if (ctl_get(job, "message") != NULL)
-		printf(": %s", ctl_get_text(job, "message"));
+	if (json_get(job, "message") != NULL)
+		printf(": %s", json_get_text(job, "message"));
 	putchar('\n');
 }
 

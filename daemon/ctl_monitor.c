@@ -60,7 +60,7 @@ event_name(struct json_object *frame)
 	struct json_object_iterator at, end;
 	struct json_object *event;
 
-	event = ctl_get(frame, "event");
+	event = json_get(frame, "event");
 	if (!json_object_is_type(event, json_type_object))
 		return "";
 	at = json_object_iter_begin(event);
@@ -84,9 +84,9 @@ is_wanted(const struct monitor *monitor, struct json_object *frame)
 		return false;
 	if (monitor->names == NULL)
 		return true;
-	device = ctl_get(frame, "namespace");
+	device = json_get(frame, "namespace");
 	return device != NULL &&
-	    ctl_is_listed(monitor->names, ctl_get_text(device, "dev"));
+	    ctl_is_listed(monitor->names, json_get_text(device, "dev"));
 }
 
 static void
@@ -121,25 +121,25 @@ print_detail(FILE *out, struct json_object *frame)
 	struct json_object *detail, *ranges, *range;
 	size_t i;
 
-	if (ctl_get(frame, "count") != NULL)
-		fprintf(out, ", count %s", ctl_get_text(frame, "count"));
-	if ((detail = ctl_get(frame, "detail")) == NULL)
+	if (json_get(frame, "count") != NULL)
+		fprintf(out, ", count %s", json_get_text(frame, "count"));
+	if ((detail = json_get(frame, "detail")) == NULL)
 		return;
-	ranges = ctl_get(detail, "badblocks");
+	ranges = json_get(detail, "badblocks");
 	for (i = 0; ranges != NULL && i < json_object_array_length(ranges);
 	     i++) {
 		range = json_object_array_get_idx(ranges, i);
 		printf(", %s blocks of 512 bytes from %s",
-		    ctl_get_text(range, "length"),
-		    ctl_get_text(range, "offset"));
+		    json_get_text(range, "length"),
+		    json_get_text(range, "offset"));
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (ctl_get(detail, keys[i]) != NULL)
+		if (json_get(detail, keys[i]) != NULL)
 			fprintf(out, ", %s %s", keys[i],
-			    ctl_get_text(detail, keys[i]));
+			    json_get_text(detail, keys[i]));
 	}
-	if (ctl_get(detail, "message") != NULL)
-		fprintf(out, ": %s", ctl_get_text(detail, "message"));
+	if (json_get(detail, "message") != NULL)
+		fprintf(out, ": %s", json_get_text(detail, "message"));
 }
 
 static void
@@ -147,10 +147,10 @@ print_event(FILE *out, struct json_object *frame)
 {
 	struct json_object *device;
 
-	print_time(out, ctl_get_text(frame, "timestamp"));
-	device = ctl_get(frame, "namespace");
+	print_time(out, json_get_text(frame, "timestamp"));
+	device = json_get(frame, "namespace");
 	fprintf(out, "%-20s  %s",
-	    device != NULL ? ctl_get_text(device, "dev") : "-",
+	    device != NULL ? json_get_text(device, "dev") : "-",
 	    event_name(frame));
 	print_detail(out, frame);
 	fputc('\n', out);
@@ -171,13 +171,13 @@ print_snapshot(
 		print_line(out, message);
 		return;
 	}
-	snapshot = ctl_get(message, "snapshot");
+	snapshot = json_get(message, "snapshot");
 	for (i = 0; i < json_object_array_length(snapshot); i++) {
 		device = json_object_array_get_idx(snapshot, i);
-		if (ctl_is_listed(monitor->names, ctl_get_text(device, "dev")))
+		if (ctl_is_listed(monitor->names, json_get_text(device, "dev")))
 			fprintf(out, "now           %-20s  %s\n",
-			    ctl_get_text(device, "dev"),
-			    ctl_get_text(device, "state"));
+			    json_get_text(device, "dev"),
+			    json_get_text(device, "state"));
 	}
 }
 
@@ -187,11 +187,11 @@ show(const struct monitor *monitor, FILE *out, struct json_object *message)
 {
 	struct json_object *frame;
 
-	if (ctl_get(message, "snapshot") != NULL) {
+	if (json_get(message, "snapshot") != NULL) {
 		print_snapshot(monitor, out, message);
 		return false;
 	}
-	frame = ctl_get(message, "event");
+	frame = json_get(message, "event");
 	if (frame == NULL || !is_wanted(monitor, frame))
 		return false;
 	if (monitor->options->online.common.json)

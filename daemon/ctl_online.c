@@ -11,44 +11,15 @@
 #define WINDOW 64u
 
 struct json_object *
-ctl_get(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) ? value : NULL;
-}
-
-const char *
-ctl_get_text(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	value = ctl_get(object, key);
-	return value != NULL ? json_object_get_string(value) : "";
-}
-
-uint64_t
-ctl_get_number(struct json_object *object, const char *key)
-{
-	return json_object_get_uint64(ctl_get(object, key));
-}
-
-bool
-ctl_get_bool(struct json_object *object, const char *key)
-{
-	return json_object_get_boolean(ctl_get(object, key));
-}
-
-struct json_object *
 ctl_reply_result(struct json_object *reply)
 {
-	return ctl_get(reply, "result");
+	return json_get(reply, "result");
 }
 
 struct json_object *
 ctl_reply_error(struct json_object *reply)
 {
-	return ctl_get(reply, "error");
+	return json_get(reply, "error");
 }
 
 uint64_t
@@ -83,7 +54,7 @@ lost(int r)
 static int
 error_code(struct json_object *error)
 {
-	return -(int)ctl_get_number(error, "code");
+	return -(int)json_get_number(error, "code");
 }
 
 /* Why, where, and who is in the way (UI-5). */
@@ -93,17 +64,17 @@ say_error(const char *operand, struct json_object *error)
 	struct json_object *owner;
 	char where[80] = "", who[400] = "";
 
-	if (ctl_get(error, "stage") != NULL)
+	if (json_get(error, "stage") != NULL)
 		snprintf(where, sizeof(where), " (stage %s)",
-		    ctl_get_text(error, "stage"));
-	if ((owner = ctl_get(error, "owner")) != NULL)
+		    json_get_text(error, "stage"));
+	if ((owner = json_get(error, "owner")) != NULL)
 		snprintf(who, sizeof(who),
 		    "; see job %llu, %s of %s, %.1f s ago",
-		    (unsigned long long)ctl_get_number(owner, "job"),
-		    ctl_get_text(owner, "verb"), ctl_get_text(owner, "dev"),
-		    json_object_get_double(ctl_get(owner, "age")));
+		    (unsigned long long)json_get_number(owner, "job"),
+		    json_get_text(owner, "verb"), json_get_text(owner, "dev"),
+		    json_object_get_double(json_get(owner, "age")));
 	warnx(
-	    "%s: %s%s%s", operand, ctl_get_text(error, "message"), where, who);
+	    "%s: %s%s%s", operand, json_get_text(error, "message"), where, who);
 }
 
 struct json_object *
@@ -269,7 +240,7 @@ ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls)
 static bool
 is_of_kind(struct json_object *device, enum ctl_names kind)
 {
-	const char *state = ctl_get_text(device, "state");
+	const char *state = json_get_text(device, "state");
 
 	switch (kind) {
 	case CTL_NAMES_OPEN:
@@ -298,7 +269,7 @@ list_names(struct json_object *list, enum ctl_names kind, size_t *ret_n)
 	for (i = 0; i < json_object_array_length(list); i++) {
 		device = json_object_array_get_idx(list, i);
 		if (is_of_kind(device, kind))
-			names[(*ret_n)++] = ctl_get_text(device, "dev");
+			names[(*ret_n)++] = json_get_text(device, "dev");
 	}
 	return names;
 }

@@ -10,6 +10,7 @@
  * first one's (UI-1, UI-4).
  */
 #include "ctl.h"
+#include "json_get.h"
 #include "remote.h"
 
 /* The first members of each such command's structure of options. */
@@ -77,12 +78,6 @@ const char **ctl_online_names(const struct ctl_online *options,
 /* Of a message: its result, or NULL; its error, or NULL. */
 struct json_object *ctl_reply_result(struct json_object *reply);
 struct json_object *ctl_reply_error(struct json_object *reply);
-
-/* A member of an object, or NULL or 0; the text of one, or "". */
-struct json_object *ctl_get(struct json_object *object, const char *key);
-const char *ctl_get_text(struct json_object *object, const char *key);
-uint64_t ctl_get_number(struct json_object *object, const char *key);
-bool ctl_get_bool(struct json_object *object, const char *key);
 
 /* Milliseconds for an option in seconds that may not have been given. */
 uint64_t ctl_timeout_ms(const struct ctl_number *seconds);

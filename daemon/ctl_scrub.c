@@ -50,18 +50,19 @@ static void
 tell_scrub(
     const struct ctl_call *call, struct json_object *result, const void *arg)
 {
-	struct json_object *job = ctl_get(result, "job");
+	struct json_object *job = json_get(result, "job");
 
 	(void)arg;
 	if (result == NULL)
 		printf("%s: cancelled\n", call->operand);
 	else if (job == NULL)
 		printf("%s: has not been scrubbed\n", call->operand);
-	else if (strcmp(ctl_get_text(job, "state"), "done") == 0)
-		printf("%s: %s\n", call->operand, ctl_get_text(job, "message"));
+	else if (strcmp(json_get_text(job, "state"), "done") == 0)
+		printf(
+		    "%s: %s\n", call->operand, json_get_text(job, "message"));
 	else
 		printf("%s: job %" PRIu64 "\n", call->operand,
-		    ctl_get_number(job, "job"));
+		    json_get_number(job, "job"));
 }
 
 /* A scrub that somebody has stopped is over, as was waited for. */
@@ -70,7 +71,7 @@ accepts_cancelled(
     const struct ctl_call *call, struct json_object *error, const void *arg)
 {
 	(void)call, (void)arg;
-	return strcmp(ctl_get_text(error, "errno"), "ECANCELED") == 0;
+	return strcmp(json_get_text(error, "errno"), "ECANCELED") == 0;
 }
 
 /* "FIRST" or "FIRST+COUNT". */

@@ -150,7 +150,7 @@ find(struct json_object *stats, const char *name)
 	for (i = 0; stats != NULL && i < json_object_array_length(stats); i++) {
 		struct json_object *one = json_object_array_get_idx(stats, i);
 
-		if (strcmp(ctl_get_text(one, "dev"), name) == 0)
+		if (strcmp(json_get_text(one, "dev"), name) == 0)
 			return one;
 	}
 	return NULL;
@@ -186,7 +186,7 @@ show(const struct top_options *options, const struct reading *before,
 		struct json_object *one =
 		    json_object_array_get_idx(now->stats, i);
 
-		top_compare(find(before->stats, ctl_get_text(one, "dev")), one,
+		top_compare(find(before->stats, json_get_text(one, "dev")), one,
 		    seconds, &device);
 		if (options->online.common.json)
 			ctl_append(array, top_json(&device, seconds));

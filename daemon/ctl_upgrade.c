@@ -59,7 +59,7 @@ await_other(const struct upgrade_options *options, uint64_t pid)
 
 	do {
 		version = ask_version(options->online.socket);
-		if (version != NULL && ctl_get_number(version, "pid") != pid)
+		if (version != NULL && json_get_number(version, "pid") != pid)
 			return version;
 		json_object_put(version);
 		(void)poll(NULL, 0, RETRY_MS);
@@ -80,8 +80,8 @@ tell(const struct upgrade_options *options, struct json_object *old,
 		ctl_print_json(object);
 	} else if (!options->online.common.quiet)
 		printf("bttfs %s (pid %s) goes on after bttfs %s (pid %s)\n",
-		    ctl_get_text(new, "server"), ctl_get_text(new, "pid"),
-		    ctl_get_text(old, "server"), ctl_get_text(old, "pid"));
+		    json_get_text(new, "server"), json_get_text(new, "pid"),
+		    json_get_text(old, "server"), json_get_text(old, "pid"));
 }
 
 static int
@@ -100,7 +100,7 @@ run(const void *arg, char *const operands[])
 	remote_close(remote);
 	if (old == NULL)
 		return status;
-	new = await_other(options, ctl_get_number(old, "pid"));
+	new = await_other(options, json_get_number(old, "pid"));
 	if (new != NULL)
 		tell(options, old, new);
 	else

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdint.h>
 
+#include "json_get.h"
 #include "size.h"
 #include "stats_text.h"
 
@@ -10,33 +11,10 @@ static const char *const kinds[] = { "read", "write", "flush", "zero",
 	"other" };
 #define NKIND (sizeof(kinds) / sizeof(kinds[0]))
 
-static struct json_object *
-get(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	(void)json_object_object_get_ex(object, key, &value);
-	return value;
-}
-
-static uint64_t
-get_number(struct json_object *object, const char *key)
-{
-	return json_object_get_uint64(get(object, key));
-}
-
 static double
 get_fraction(struct json_object *object, const char *key)
 {
-	return json_object_get_double(get(object, key));
-}
-
-static const char *
-get_name(struct json_object *stats)
-{
-	const char *name = json_object_get_string(get(stats, "dev"));
-
-	return name != NULL ? name : "";
+	return json_object_get_double(json_get(object, key));
 }
 
 /* ---- For people ---- */
@@ -76,26 +54,28 @@ print_kind(FILE *file, const char *name, struct json_object *kind)
 {
 	char size[SIZE_TEXT_BYTES];
 
-	size_format(get_number(kind, "bytes"), size);
+	size_format(json_get_number(kind, "bytes"), size);
 	fprintf(file, "  %-6s %12" PRIu64 "  %10s %8" PRIu64, name,
-	    get_number(kind, "requests"), size, get_number(kind, "errors"));
+	    json_get_number(kind, "requests"), size,
+	    json_get_number(kind, "errors"));
 	/* Of what never was no time is known, and none is 0. */
-	if (get_number(kind, "requests") > 0)
-		print_times(file, get(kind, "latency_us"));
+	if (json_get_number(kind, "requests") > 0)
+		print_times(file, json_get(kind, "latency_us"));
 	fputc('\n', file);
 }
 
 static void
 print_groups(FILE *file, struct json_object *stats)
 {
-	struct json_object *time = get(stats, "group_time");
-	struct json_object *sectors = get(get(stats, "group_size"), "sectors");
+	struct json_object *time = json_get(stats, "group_time");
+	struct json_object *sectors =
+	    json_get(json_get(stats, "group_size"), "sectors");
 
-	if (get_number(time, "commits") == 0)
+	if (json_get_number(time, "commits") == 0)
 		return;
 	fprintf(file, "  groups %12" PRIu64 "  %10s %8s",
-	    get_number(time, "commits"), "", "");
-	print_times(file, get(time, "latency_us"));
+	    json_get_number(time, "commits"), "", "");
+	print_times(file, json_get(time, "latency_us"));
 	fprintf(file, "\n  %.1f sectors a group, up to %.0f\n",
 	    get_fraction(sectors, "mean"), get_fraction(sectors, "max"));
 }
@@ -114,20 +94,21 @@ void
 stats_print(FILE *file, struct json_object *stats)
 {
 	fprintf(file, "%s\n  %-6s %12s  %10s %8s  %9s  %9s  %9s  %9s  %9s\n",
-	    get_name(stats), "", "requests", "bytes", "errors", "mean", "p50",
-	    "p99", "p99.9", "max");
+	    json_get_text(stats, "dev"), "", "requests", "bytes", "errors",
+	    "mean", "p50", "p99", "p99.9", "max");
 	for (unsigned i = 0; i < NKIND; i++)
-		print_kind(file, kinds[i], get(stats, kinds[i]));
+		print_kind(file, kinds[i], json_get(stats, kinds[i]));
 	print_groups(file, stats);
 	fprintf(file,
 	    "  %" PRIu64 " sectors written in %" PRIu64 " commits with %" PRIu64
 	    " fences\n  writers waited: ",
-	    get_number(stats, "sectors_written"), get_number(stats, "commits"),
-	    get_number(stats, "fences"));
-	print_wait(file, "lanes", get_number(stats, "lane_waits"),
+	    json_get_number(stats, "sectors_written"),
+	    json_get_number(stats, "commits"),
+	    json_get_number(stats, "fences"));
+	print_wait(file, "lanes", json_get_number(stats, "lane_waits"),
 	    get_fraction(stats, "lane_wait_us"));
 	fputs(", ", file);
-	print_wait(file, "readers", get_number(stats, "reader_waits"),
+	print_wait(file, "readers", json_get_number(stats, "reader_waits"),
 	    get_fraction(stats, "reader_wait_us"));
 	fputc('\n', file);
 }
@@ -154,7 +135,7 @@ print_series(FILE *file, const char *name, const char *suffix,
     struct json_object *stats, const char *kind)
 {
 	fprintf(file, "%s%s{device=\"", name, suffix);
-	print_label(file, get_name(stats));
+	print_label(file, json_get_text(stats, "dev"));
 	fputc('"', file);
 	if (kind != NULL)
 		fprintf(file, ",kind=\"%s\"", kind);
@@ -179,7 +160,7 @@ print_by_kind(FILE *file, struct json_object *array, const char *name,
 		for (unsigned k = 0; k < NKIND; k++) {
 			print_series(file, name, "", stats, kinds[k]);
 			fprintf(file, "} %" PRIu64 "\n",
-			    get_number(get(stats, kinds[k]), key));
+			    json_get_number(json_get(stats, kinds[k]), key));
 		}
 	}
 }
@@ -190,8 +171,8 @@ print_histogram(FILE *file, struct json_object *stats, const char *name,
     const char *kind, struct json_object *histogram, const char *count_key,
     double unit)
 {
-	struct json_object *buckets = get(histogram, "buckets");
-	uint64_t n = get_number(histogram, count_key);
+	struct json_object *buckets = json_get(histogram, "buckets");
+	uint64_t n = json_get_number(histogram, count_key);
 	struct json_object *bucket;
 
 	for (size_t i = 0;
@@ -199,13 +180,14 @@ print_histogram(FILE *file, struct json_object *stats, const char *name,
 		bucket = json_object_array_get_idx(buckets, i);
 		print_series(file, name, "_bucket", stats, kind);
 		fprintf(file, ",le=\"%.9g\"} %" PRIu64 "\n",
-		    (double)get_number(bucket, "le") / unit,
-		    get_number(bucket, "count"));
+		    (double)json_get_number(bucket, "le") / unit,
+		    json_get_number(bucket, "count"));
 	}
 	print_series(file, name, "_bucket", stats, kind);
 	fprintf(file, ",le=\"+Inf\"} %" PRIu64 "\n", n);
 	print_series(file, name, "_sum", stats, kind);
-	fprintf(file, "} %.9g\n", (double)get_number(histogram, "sum") / unit);
+	fprintf(
+	    file, "} %.9g\n", (double)json_get_number(histogram, "sum") / unit);
 	print_series(file, name, "_count", stats, kind);
 	fprintf(file, "} %" PRIu64 "\n", n);
 }
@@ -222,7 +204,7 @@ print_latencies(FILE *file, struct json_object *array)
 		stats = json_object_array_get_idx(array, i);
 		for (unsigned k = 0; k < NKIND; k++)
 			print_histogram(file, stats, name, kinds[k],
-			    get(stats, kinds[k]), "requests", 1e9);
+			    json_get(stats, kinds[k]), "requests", 1e9);
 	}
 }
 
@@ -235,8 +217,8 @@ print_commits(FILE *file, struct json_object *array, const char *name,
 	print_help(file, name, "histogram", help);
 	for (size_t i = 0; i < json_object_array_length(array); i++) {
 		stats = json_object_array_get_idx(array, i);
-		print_histogram(
-		    file, stats, name, NULL, get(stats, key), "commits", unit);
+		print_histogram(file, stats, name, NULL, json_get(stats, key),
+		    "commits", unit);
 	}
 }
 

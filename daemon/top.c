@@ -4,30 +4,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "json_get.h"
 #include "size.h"
 
 static const char *const kind_names[] = { "read", "write", "flush" };
-
-static struct json_object *
-get(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	(void)json_object_object_get_ex(object, key, &value);
-	return value;
-}
-
-static uint64_t
-get_number(struct json_object *object, const char *key)
-{
-	return json_object_get_uint64(get(object, key));
-}
 
 /* What came to a counter; one that has shrunk has begun again. */
 static uint64_t
 rise(struct json_object *before, struct json_object *now, const char *key)
 {
-	uint64_t old = get_number(before, key), new = get_number(now, key);
+	uint64_t old = json_get_number(before, key),
+		 new = json_get_number(now, key);
 
 	return new >= old ? new - old : new;
 }
@@ -54,8 +41,8 @@ quantile(struct json_object *before, struct json_object *now, uint64_t n,
 	size_t i;
 
 	for (i = 0; i < nbucket; i++) {
-		high =
-		    (double)get_number(json_object_array_get_idx(now, i), "le");
+		high = (double)json_get_number(
+		    json_object_array_get_idx(now, i), "le");
 		upto = (double)bucket_rise(before, now, i);
 		if (upto >= rank && upto > below)
 			return (low +
@@ -72,13 +59,14 @@ static void
 compare_kind(struct json_object *before, struct json_object *now,
     double seconds, struct top_kind *ret_kind)
 {
-	struct json_object *old, *new = get(now, "buckets");
+	struct json_object *old, *new = json_get(now, "buckets");
 	uint64_t n;
 
 	/* All counters of a kind begin again together. */
-	if (get_number(now, "requests") < get_number(before, "requests"))
+	if (json_get_number(now, "requests") <
+	    json_get_number(before, "requests"))
 		before = NULL;
-	old = before != NULL ? get(before, "buckets") : NULL;
+	old = before != NULL ? json_get(before, "buckets") : NULL;
 	n = rise(before, now, "requests");
 	*ret_kind = (struct top_kind){
 		.requests_s = (double)n / seconds,
@@ -94,14 +82,14 @@ void
 top_compare(struct json_object *before, struct json_object *now, double seconds,
     struct top_device *ret_device)
 {
-	const char *name = json_object_get_string(get(now, "dev"));
+	const char *name = json_object_get_string(json_get(now, "dev"));
 	unsigned i;
 
 	ret_device->name = name != NULL ? name : "";
 	ret_device->nerror = 0;
 	for (i = 0; i < TOP_KINDS; i++) {
-		struct json_object *old = get(before, kind_names[i]);
-		struct json_object *new = get(now, kind_names[i]);
+		struct json_object *old = json_get(before, kind_names[i]);
+		struct json_object *new = json_get(now, kind_names[i]);
 
 		compare_kind(old, new, seconds, &ret_device->kind[i]);
 		ret_device->nerror += rise(old, new, "errors");

@@ -13,6 +13,7 @@
 
 #include <control.h>
 #include <json-c/json.h>
+#include <json_get.h>
 #include <protocol.h>
 
 #include "../support/check_locks.h"
@@ -119,23 +120,6 @@ hear(struct talk *talk)
 	return object;
 }
 
-static struct json_object *
-get(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	(void)json_object_object_get_ex(object, key, &value);
-	return value;
-}
-
-static const char *
-get_text(struct json_object *object, const char *key)
-{
-	struct json_object *value = get(object, key);
-
-	return value != NULL ? json_object_get_string(value) : "";
-}
-
 static void
 talk_begin(struct talk *talk)
 {
@@ -143,8 +127,8 @@ talk_begin(struct talk *talk)
 
 	talk_open(talk);
 	greeting = hear(talk);
-	ck_assert_str_eq(get_text(greeting, "protocol"), PROTOCOL_NAME);
-	ck_assert_int_eq(json_object_get_int(get(greeting, "version")),
+	ck_assert_str_eq(json_get_text(greeting, "protocol"), PROTOCOL_NAME);
+	ck_assert_int_eq(json_object_get_int(json_get(greeting, "version")),
 	    (int)PROTOCOL_VERSION);
 	json_object_put(greeting);
 }
@@ -158,11 +142,12 @@ expect_error(struct talk *talk, const char *line, const char *name)
 	say(talk, line);
 	answer = hear(talk);
 	ck_assert_ptr_nonnull(answer);
-	ck_assert_msg(
-	    strcmp(get_text(get(answer, "error"), "errno"), name) == 0,
+	ck_assert_msg(strcmp(json_get_text(json_get(answer, "error"), "errno"),
+			  name) == 0,
 	    "%s: not %s but %s", line, name,
 	    json_object_to_json_string(answer));
-	ck_assert_str_ne(get_text(get(answer, "error"), "message"), "");
+	ck_assert_str_ne(
+	    json_get_text(json_get(answer, "error"), "message"), "");
 	json_object_put(answer);
 }
 
@@ -175,8 +160,8 @@ expect_alive(struct talk *talk)
 	say(talk, "{\"id\":77,\"verb\":\"version\"}");
 	answer = hear(talk);
 	ck_assert_ptr_nonnull(answer);
-	ck_assert_int_eq(json_object_get_int(get(answer, "id")), 77);
-	ck_assert_ptr_nonnull(get(answer, "result"));
+	ck_assert_int_eq(json_object_get_int(json_get(answer, "id")), 77);
+	ck_assert_ptr_nonnull(json_get(answer, "result"));
 	json_object_put(answer);
 }
 
@@ -251,7 +236,8 @@ START_TEST(request__with_a_nul_is_refused)
 	talk_begin(&talk);
 	say_bytes(&talk, line, sizeof(line) - 1);
 	answer = hear(&talk);
-	ck_assert_str_eq(get_text(get(answer, "error"), "errno"), "EBADMSG");
+	ck_assert_str_eq(
+	    json_get_text(json_get(answer, "error"), "errno"), "EBADMSG");
 	json_object_put(answer);
 	expect_alive(&talk);
 	talk_close(&talk);
@@ -273,13 +259,14 @@ START_TEST(request__that_is_too_long_is_refused)
 	say_bytes(&talk, line, PROTOCOL_LINE_MAX);
 	say_bytes(&talk, "\n", 1);
 	answer = hear(&talk);
-	ck_assert_ptr_nonnull(get(answer, "result"));
+	ck_assert_ptr_nonnull(json_get(answer, "result"));
 	json_object_put(answer);
 
 	memset(line, 'x', sizeof(line));
 	say_bytes(&talk, line, sizeof(line));
 	answer = hear(&talk);
-	ck_assert_str_eq(get_text(get(answer, "error"), "errno"), "EMSGSIZE");
+	ck_assert_str_eq(
+	    json_get_text(json_get(answer, "error"), "errno"), "EMSGSIZE");
 	json_object_put(answer);
 	ck_assert_ptr_null(hear(&talk));
 	talk_close(&talk);
@@ -303,7 +290,7 @@ START_TEST(request__may_come_in_pieces)
 	say_bytes(&talk, lines, strlen(lines));
 	for (i = 0; i < 40; i++) {
 		answer = hear(&talk);
-		ck_assert_str_eq(get_text(answer, "id"), "a");
+		ck_assert_str_eq(json_get_text(answer, "id"), "a");
 		json_object_put(answer);
 	}
 	talk_close(&talk);
@@ -319,7 +306,8 @@ START_TEST(request__that_is_not_ended_is_given_up)
 	talk_begin(&talk);
 	say_bytes(&talk, "{\"id\":1", 7);
 	answer = hear(&talk);
-	ck_assert_str_eq(get_text(get(answer, "error"), "errno"), "ETIMEDOUT");
+	ck_assert_str_eq(
+	    json_get_text(json_get(answer, "error"), "errno"), "ETIMEDOUT");
 	json_object_put(answer);
 	ck_assert_ptr_null(hear(&talk));
 	talk_close(&talk);
@@ -336,7 +324,8 @@ START_TEST(clients__are_limited)
 		talk_begin(&talks[i]);
 	talk_open(&talks[i]);
 	answer = hear(&talks[i]);
-	ck_assert_str_eq(get_text(get(answer, "error"), "errno"), "EBUSY");
+	ck_assert_str_eq(
+	    json_get_text(json_get(answer, "error"), "errno"), "EBUSY");
 	json_object_put(answer);
 	talk_close(&talks[i]);
 	/* One that goes makes room. */
@@ -344,7 +333,7 @@ START_TEST(clients__are_limited)
 	for (;;) {
 		talk_open(&talks[0]);
 		answer = hear(&talks[0]);
-		if (answer != NULL && get(answer, "protocol") != NULL)
+		if (answer != NULL && json_get(answer, "protocol") != NULL)
 			break;
 		json_object_put(answer);
 		talk_close(&talks[0]);
@@ -377,12 +366,12 @@ ask_and_compare(void *arg)
 		    id, i % 2 == 0 ? "list" : "stats", name);
 		say(talk, line);
 		answer = hear(talk);
-		ck_assert_str_eq(get_text(answer, "id"), id);
-		result = get(answer, "result");
+		ck_assert_str_eq(json_get_text(answer, "id"), id);
+		result = json_get(answer, "result");
 		ck_assert_int_eq((int)json_object_array_length(result), 1);
 		result = json_object_array_get_idx(result, 0);
-		ck_assert_str_eq(get_text(result, "dev"), name);
-		ck_assert((get(result, "state") != NULL) == (i % 2 == 0));
+		ck_assert_str_eq(json_get_text(result, "dev"), name);
+		ck_assert((json_get(result, "state") != NULL) == (i % 2 == 0));
 		json_object_put(answer);
 	}
 	talk_close(talk);
@@ -429,20 +418,22 @@ START_TEST(requests__run_side_by_side)
 	say(&talk, line);
 	say(&talk, "{\"id\":2,\"verb\":\"list\"}");
 	answer = hear(&talk);
-	ck_assert_int_eq(json_object_get_int(get(answer, "id")), 2);
-	ck_assert_str_eq(
-	    get_text(
-		json_object_array_get_idx(get(answer, "result"), 0), "state"),
+	ck_assert_int_eq(json_object_get_int(json_get(answer, "id")), 2);
+	ck_assert_str_eq(json_get_text(json_object_array_get_idx(
+					   json_get(answer, "result"), 0),
+			     "state"),
 	    "probing");
 	json_object_put(answer);
 	say(&talk, "{\"id\":3,\"verb\":\"settle\"}");
 	answer = hear(&talk);
-	ck_assert_int_eq(json_object_get_int(get(answer, "id")), 1);
+	ck_assert_int_eq(json_object_get_int(json_get(answer, "id")), 1);
 	ck_assert_str_eq(
-	    get_text(get(get(answer, "result"), "device"), "state"), "live");
+	    json_get_text(
+		json_get(json_get(answer, "result"), "device"), "state"),
+	    "live");
 	json_object_put(answer);
 	answer = hear(&talk);
-	ck_assert_int_eq(json_object_get_int(get(answer, "id")), 3);
+	ck_assert_int_eq(json_object_get_int(json_get(answer, "id")), 3);
 	json_object_put(answer);
 	talk_close(&talk);
 }
@@ -498,7 +489,7 @@ START_TEST(strangers__may_only_look)
 		    "EPERM");
 		say(talk, "{\"id\":2,\"verb\":\"list\"}");
 		answer = hear(talk);
-		_exit(get(answer, "result") != NULL ? 0 : 1);
+		_exit(json_get(answer, "result") != NULL ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
@@ -518,18 +509,18 @@ START_TEST(monitor__tells_what_was_lost)
 	talk_begin(&talk);
 	say(&talk, "{\"id\":1,\"verb\":\"monitor\"}");
 	answer = hear(&talk);
-	first = next = json_object_get_uint64(get(answer, "seq"));
-	ck_assert_ptr_nonnull(get(answer, "snapshot"));
+	first = next = json_object_get_uint64(json_get(answer, "seq"));
+	ck_assert_ptr_nonnull(json_get(answer, "snapshot"));
 	json_object_put(answer);
 	/* More than the ring and all buffers hold. */
 	for (i = 0; i < 3 * EVENT_RING; i++)
 		event_append(rig.manager->events, &event);
 	while (next < first + 3 * EVENT_RING) {
 		answer = hear(&talk);
-		frame = get(answer, "event");
-		seq = json_object_get_uint64(get(frame, "seq"));
-		if (get(get(frame, "event"), "events-lost") != NULL) {
-			i = json_object_get_uint64(get(frame, "count"));
+		frame = json_get(answer, "event");
+		seq = json_object_get_uint64(json_get(frame, "seq"));
+		if (json_get(json_get(frame, "event"), "events-lost") != NULL) {
+			i = json_object_get_uint64(json_get(frame, "count"));
 			ck_assert_uint_gt(i, 0);
 			lost += i;
 			next += i;
