@@ -11,22 +11,10 @@
 #include <btt/bad.h>
 
 #include "../support/check_main.h"
-#include "../support/engine_fixture.h"
+#include "../support/engine_variants.h"
 
-#define SECTOR 4096u
+#define SECTOR VARIANT_SECTOR
 #define NSECTOR 64u
-
-static const struct {
-	enum media_granularity granularity;
-	enum btt_durability durability;
-	unsigned nlane;
-} variants[] = {
-	{ MEDIA_CACHE_LINE, BTT_DURABLE_WRITE, 1 },
-	{ MEDIA_CACHE_LINE, BTT_DURABLE_FLUSH, 32 },
-	{ MEDIA_PAGE, BTT_DURABLE_WRITE, 256 },
-	{ MEDIA_PAGE, BTT_DURABLE_FLUSH, 7 },
-};
-#define NVARIANT ((int)(sizeof(variants) / sizeof(variants[0])))
 
 static struct fixture fixture;
 static struct btt_worker *worker;
@@ -36,36 +24,13 @@ static uint8_t buf[SECTOR];
 static void
 write_sector(struct btt_worker *by, uint64_t sector, uint64_t version)
 {
-	uint8_t bytes[SECTOR];
-
-	sector_fill(bytes, SECTOR, sector, version);
-	ck_assert_int_eq(
-	    btt_write(fixture.btt, by, sector * SECTOR, SECTOR, bytes), 0);
+	variant_write(&fixture, by, sector, version);
 }
 
-static struct fixture_options
-options_of(int variant)
-{
-	return (struct fixture_options){ .bytes = FIXTURE_BYTES,
-		.sector = SECTOR,
-		.nfree = 256,
-		.granularity = variants[variant].granularity,
-		.durability = variants[variant].durability,
-		.nlane = variants[variant].nlane,
-		.nworker = 4 };
-}
-
-/* Sectors have version 1, and blocks are not where they were at first. */
 static void
 set_up(int variant)
 {
-	struct fixture_options options = options_of(variant);
-
-	fixture_new(&fixture, &options);
-	worker = fixture_worker(&fixture, 0);
-	for (uint64_t i = 0; i < NSECTOR; i++)
-		write_sector(worker, i, 1);
-	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	worker = variant_new(&fixture, variant, NSECTOR);
 }
 
 static int64_t
@@ -97,7 +62,7 @@ clear_all(struct btt_worker *by)
 static void
 assert_reopens(uint64_t lost)
 {
-	struct fixture_options options = options_of(0);
+	struct fixture_options options = variant_options(0);
 	struct media *media;
 
 	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);

@@ -19,22 +19,10 @@
 #include <btt/scrub.h>
 
 #include "../support/check_main.h"
-#include "../support/engine_fixture.h"
+#include "../support/engine_variants.h"
 
-#define SECTOR 4096u
+#define SECTOR VARIANT_SECTOR
 #define NSECTOR 300u
-
-static const struct {
-	enum media_granularity granularity;
-	enum btt_durability durability;
-	unsigned nlane;
-} variants[] = {
-	{ MEDIA_CACHE_LINE, BTT_DURABLE_WRITE, 1 },
-	{ MEDIA_CACHE_LINE, BTT_DURABLE_FLUSH, 32 },
-	{ MEDIA_PAGE, BTT_DURABLE_WRITE, 256 },
-	{ MEDIA_PAGE, BTT_DURABLE_FLUSH, 7 },
-};
-#define NVARIANT ((int)(sizeof(variants) / sizeof(variants[0])))
 
 static struct fixture fixture;
 static struct btt_worker *worker;
@@ -56,30 +44,14 @@ report(void *arg, const struct btt_finding *finding)
 static void
 write_sector(struct btt_worker *by, uint64_t sector, uint64_t version)
 {
-	uint8_t bytes[SECTOR];
-
-	sector_fill(bytes, SECTOR, sector, version);
-	ck_assert_int_eq(
-	    btt_write(fixture.btt, by, sector * SECTOR, SECTOR, bytes), 0);
+	variant_write(&fixture, by, sector, version);
 }
 
 static void
 set_up(int variant)
 {
-	struct fixture_options options = { .bytes = FIXTURE_BYTES,
-		.sector = SECTOR,
-		.nfree = 256,
-		.granularity = variants[variant].granularity,
-		.durability = variants[variant].durability,
-		.nlane = variants[variant].nlane,
-		.nworker = 4 };
-
 	ntold = 0;
-	fixture_new(&fixture, &options);
-	worker = fixture_worker(&fixture, 0);
-	for (uint64_t i = 0; i < NSECTOR; i++)
-		write_sector(worker, i, 1);
-	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	worker = variant_new(&fixture, variant, NSECTOR);
 }
 
 /* All of it, in steps of so many bytes; the number of steps. */
