@@ -168,9 +168,10 @@ arena_recover(struct arena *arena, bool read_only, struct btt_error *error)
 struct flag_job {
 	struct arena *arena;
 	uint64_t off;
+	bool is_set;
 };
 
-/* Set the error flag in one copy of the info block, checksum renewed. */
+/* The error flag of one copy of the info block, checksum renewed. */
 static int
 flag_copy(void *arg)
 {
@@ -183,22 +184,48 @@ flag_copy(void *arg)
 	/* Never touch what is no info block: it may be somebody's evidence. */
 	if (btt_info_decode(block, &info) != BTT_INFO_VALID)
 		return 0;
-	info.flags |= BTT_FLAG_ERROR;
+	info.flags &= ~BTT_FLAG_ERROR;
+	if (job->is_set)
+		info.flags |= BTT_FLAG_ERROR;
 	btt_info_encode(&info, block);
 	return media_copy(media, job->off, block, sizeof(block));
 }
 
-/*
- * An error in here is one more failure of a medium that has already failed;
- * the arena is frozen in memory either way.
- */
-static void
-flag_block(struct arena *arena, uint64_t off)
+static int
+flag_block(struct arena *arena, uint64_t off, bool is_set)
 {
-	struct flag_job job = { arena, off };
+	struct flag_job job = { arena, off, is_set };
+	int r;
 
-	if (media_try(flag_copy, &job) == 0)
-		(void)media_fence(arena->media);
+	/* What is lost has no flag, and would not keep one. */
+	if (media_is_bad(arena->media, off, BTT_INFO_BYTES))
+		return 0;
+	r = media_try(flag_copy, &job);
+	return r < 0 ? r : media_fence(arena->media);
+}
+
+/* Backup first: a torn primary can then be restored. */
+static int
+flag_locked(struct arena *arena, bool is_set) REQUIRES(arena->error_lock)
+{
+	int backup = flag_block(arena, arena->info2_off, is_set);
+	int primary = flag_block(arena, arena->info_off, is_set);
+
+	return backup < 0 ? backup : primary;
+}
+
+int
+arena_doubt(struct arena *arena, bool is_doubted)
+{
+	int r;
+
+	assert(!arena->media->read_only);
+	mutex_lock(&arena->error_lock);
+	/* The flag of one that has failed is here to stay. */
+	if ((r = atomic_load(&arena->failed)) == 0)
+		r = flag_locked(arena, is_doubted);
+	mutex_unlock(&arena->error_lock);
+	return r;
 }
 
 void
@@ -211,9 +238,26 @@ arena_fail(struct arena *arena, int error, bool flag_media)
 		return;
 	if (!flag_media || arena->media->read_only)
 		return;
+	/*
+	 * An error in here is one more failure of a medium that has already
+	 * failed; the arena is frozen in memory either way.
+	 */
 	mutex_lock(&arena->error_lock);
-	/* Backup first: a torn primary can then be restored. */
-	flag_block(arena, arena->info2_off);
-	flag_block(arena, arena->info_off);
+	(void)flag_locked(arena, true);
 	mutex_unlock(&arena->error_lock);
+}
+
+bool
+arena_fits(const struct arena *arena, const uint8_t uuid[BTT_UUID_BYTES],
+    const struct btt_info *info)
+{
+	return memcmp(info->uuid, uuid, BTT_UUID_BYTES) == 0 &&
+	    info->external_nlba == arena->external_nlba &&
+	    info->internal_nlba == arena->internal_nlba &&
+	    info->internal_lbasize == arena->internal_lbasize &&
+	    info->nfree == arena->nfree &&
+	    arena->info_off + info->dataoff == arena->data_off &&
+	    arena->info_off + info->mapoff == arena->map_off &&
+	    arena->info_off + info->logoff == arena->log_off &&
+	    arena->info_off + info->info2off == arena->info2_off;
 }

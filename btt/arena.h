@@ -135,6 +135,10 @@ void arena_close(struct arena *arena);
 int arena_recover(struct arena *arena, bool read_only, struct btt_error *error)
     BTT_MUST_CHECK;
 
+/* Does an info block, of a device with that uuid, say what the arena is? */
+bool arena_fits(const struct arena *arena, const uint8_t uuid[BTT_UUID_BYTES],
+    const struct btt_info *info);
+
 /* Where block lies. */
 static inline uint64_t
 arena_block_off(const struct arena *arena, uint32_t block)
@@ -169,10 +173,13 @@ arena_lane_of(const struct arena *arena, uint32_t pair, unsigned nlane)
 	return lane;
 }
 
-/* Groups only: the pair is free again.  Any thread. */
-void arena_give_pair(struct arena *arena, uint32_t pair);
-/* Groups only: take the pair; false if a group has it.  Its lane's holder. */
+/*
+ * Take the pair; false if a group has it.  Its lane's holder.  With groups it
+ * is the caller's until it is given back, by any thread; without them whoever
+ * holds the lane has its pairs, and both do nothing.
+ */
 bool arena_take_pair(struct arena *arena, uint32_t pair);
+void arena_give_pair(struct arena *arena, uint32_t pair);
 
 /*
  * Refuse writes from now on.  flag_media: also set the error flag in both
@@ -180,5 +187,13 @@ bool arena_take_pair(struct arena *arena, uint32_t pair);
  * failures of a fence, whose path is not to be trusted with it (P4).
  */
 void arena_fail(struct arena *arena, int error, bool flag_media);
+
+/*
+ * Set or take back the error flag in both info blocks, durable on return, around
+ * a change of what cannot be told from sound if it is cut short.  Writes go on.
+ * With map locks held or without.  Errors: that of an arena that has failed,
+ * whose flag stays; of the medium.
+ */
+int arena_doubt(struct arena *arena, bool is_doubted) BTT_MUST_CHECK;
 
 #endif

@@ -25,9 +25,12 @@ add_change(struct batch *batch, uint32_t pair, uint32_t first_premap)
 bool
 arena_take_pair(struct arena *arena, uint32_t pair)
 {
-	_Atomic uint64_t *word = &arena->free_bits[pair / 64];
 	uint64_t bit = UINT64_C(1) << pair % 64;
+	_Atomic uint64_t *word;
 
+	if (arena->free_bits == NULL)
+		return true;
+	word = &arena->free_bits[pair / 64];
 	if ((atomic_load(word) & bit) == 0)
 		return false;
 	/* Others only set bits of our run: it is there still. */
@@ -38,8 +41,9 @@ arena_take_pair(struct arena *arena, uint32_t pair)
 void
 arena_give_pair(struct arena *arena, uint32_t pair)
 {
-	(void)atomic_fetch_or(
-	    &arena->free_bits[pair / 64], UINT64_C(1) << pair % 64);
+	if (arena->free_bits != NULL)
+		(void)atomic_fetch_or(
+		    &arena->free_bits[pair / 64], UINT64_C(1) << pair % 64);
 }
 
 static void
@@ -51,7 +55,7 @@ claim_lane(struct batch *batch, unsigned lane, unsigned nlane, uint32_t premap,
 
 	for (uint32_t i = arena_lane_first(arena, lane, nlane);
 	     i < end && batch->nchange < want; i++) {
-		if (arena->free_bits == NULL || arena_take_pair(arena, i))
+		if (arena_take_pair(arena, i))
 			add_change(batch, i, premap);
 	}
 }

@@ -78,8 +78,11 @@ commit_if_bad(struct clear *clear, const struct lane_span *span,
 	int r;
 
 	/* Again, under the lock: see place_and_commit. */
-	if ((r = atomic_load(&batch->arena->failed)) < 0 ||
-	    (r = batch_read_old(batch, range)) < 0)
+	if ((r = atomic_load(&batch->arena->failed)) < 0)
+		return r;
+	if (map_is_bad(batch->arena, batch->change[0].premap, 1))
+		return -EIO; /* lost meanwhile: with its unit, or not at all */
+	if ((r = batch_read_old(batch, range)) < 0)
 		return r;
 	if (!entry_is_bad(batch->arena, batch->change[0].premap,
 		batch->change[0].old_entry, ret_lost) &&
@@ -90,7 +93,7 @@ commit_if_bad(struct clear *clear, const struct lane_span *span,
 	/* Its own sync makes a page's data durable, and no other's. */
 	if (media->granularity != MEDIA_PAGE && (r = media_fence(media)) < 0)
 		return r;
-	clear->group = group_add(btt, clear->worker, batch, range);
+	(void)group_add(btt, clear->worker, batch, range); /* flushed later */
 	return 0;
 }
 
@@ -195,12 +198,11 @@ find_bad(void *arg)
 static int
 clear_step(struct clear *clear, struct find_job *job, uint32_t end)
 {
-	const uint32_t unit = BAD_UNIT / MAP_ENTRY_BYTES;
 	int r = 0;
 
 	while (job->premap < end && r >= 0) {
 		/* Units of the map, whose start is aligned to them. */
-		job->end = (job->premap / unit + 1) * unit;
+		job->end = map_unit_end(job->arena, job->premap);
 		if (job->end > end)
 			job->end = end;
 		if (map_is_bad(job->arena, job->premap, 1)) {
@@ -280,11 +282,10 @@ clear_lane(struct clear *clear, struct arena *arena, unsigned lane)
 
 	for (uint32_t i = arena_lane_first(arena, lane, nlane);
 	     i < end && r == 0; i++) {
-		if (arena->free_bits != NULL && !arena_take_pair(arena, i))
+		if (!arena_take_pair(arena, i))
 			continue; /* its block will be cleared before use */
 		r = clear_pair(clear, arena, i);
-		if (arena->free_bits != NULL)
-			arena_give_pair(arena, i);
+		arena_give_pair(arena, i);
 	}
 	return r;
 }
@@ -319,6 +320,18 @@ count_left(const struct media *media)
 	for (i = 0; i < nrange; i++)
 		n += ranges[i].len / BAD_UNIT;
 	return n;
+}
+
+int
+btt_begin_clearing(struct btt *btt)
+{
+	return atomic_exchange(&btt->clearing, true) ? -EBUSY : 0;
+}
+
+void
+btt_end_clearing(struct btt *btt)
+{
+	atomic_store(&btt->clearing, false);
 }
 
 static int
@@ -357,7 +370,10 @@ btt_clear_bad(struct btt *btt, struct btt_worker *worker,
 	if (options->first > btt->geometry.nsector ||
 	    options->count > btt->geometry.nsector - options->first)
 		return -ERANGE;
+	if ((r = btt_begin_clearing(btt)) < 0)
+		return r;
 	r = clear_all(&clear);
+	btt_end_clearing(btt);
 	ret_result->nleft = count_left(btt->media);
 	return r;
 }

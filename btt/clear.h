@@ -17,7 +17,6 @@ struct clear {
 	struct btt_worker *worker;
 	const struct btt_clear_options *options;
 	struct btt_clear_result *result;
-	uint64_t group; /* that has the last change, 0: none */
 };
 
 /* Tell of progress, and ask whether to go on: 0 or -ECANCELED. */

@@ -11,8 +11,10 @@
  * it is those.  Each gets one of the entries, marked bad, since it is not known
  * which; the sectors are cleared like all that are marked.
  *
- * A crash before a unit is durable leaves it as lost as it was.
+ * A crash before a unit is mended leaves it as lost as it was, and one before
+ * it is durable an arena that says so: see replace_unit.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -20,14 +22,16 @@
 #include "map.h"
 #include "overlay.h"
 
-#define UNIT_ENTRIES (BAD_UNIT / MAP_ENTRY_BYTES)
 /* Looks at all owners.  At rest one is enough. */
 #define LOOKS_MAX 32u
+/* Units of a look after which somebody may say that it is enough. */
+#define STEP_UNITS 1024u
 
 /* One arena's; the caller's own. */
 struct rebuild {
 	struct clear *clear;
 	struct arena *arena;
+	uint64_t *lost; /* a bit a unit that was lost when this began */
 	uint64_t *seen; /* a bit a block that ever had another owner */
 	uint32_t nlost; /* entries of lost units */
 	uint32_t next;  /* the first block that may not have been given away */
@@ -46,24 +50,42 @@ is_seen(const struct rebuild *rebuild, uint32_t block)
 	return (rebuild->seen[block / 64] >> block % 64 & 1) != 0;
 }
 
-static uint32_t
-unit_end(const struct arena *arena, uint32_t premap)
+static bool
+is_lost(const struct rebuild *rebuild, uint32_t premap)
 {
-	return arena->external_nlba - premap < UNIT_ENTRIES
-	    ? arena->external_nlba
-	    : premap + UNIT_ENTRIES;
+	uint32_t unit = premap / MAP_UNIT_ENTRIES;
+
+	return (rebuild->lost[unit / 64] >> unit % 64 & 1) != 0;
 }
 
-static uint32_t
-count_lost(const struct arena *arena)
+/*
+ * The units that are lost now.  Those that others meet later keep their entries
+ * and are left to the next one who clears; none gets good meanwhile, since
+ * there is one who clears (btt_begin_clearing).
+ */
+static void
+note_lost(struct rebuild *rebuild)
 {
-	uint32_t n = 0;
+	const struct arena *arena = rebuild->arena;
+	uint64_t off = arena->map_off, len;
+	uint64_t end = off + (uint64_t)arena->external_nlba * MAP_ENTRY_BYTES;
 
-	for (uint32_t i = 0; i < arena->external_nlba; i += UNIT_ENTRIES) {
-		if (map_is_bad(arena, i, 1))
-			n += unit_end(arena, i) - i;
+	for (; media_next_bad(arena->media, off, end, &off, &len); off += len) {
+		uint32_t first =
+		    (uint32_t)((off - arena->map_off) / MAP_ENTRY_BYTES);
+		uint32_t last = first + (uint32_t)(len / MAP_ENTRY_BYTES);
+
+		for (uint32_t i = first; i < last && i < arena->external_nlba;
+		     i = map_unit_end(arena, i)) {
+			uint32_t unit = i / MAP_UNIT_ENTRIES;
+
+			if (is_lost(rebuild, i))
+				continue;
+			rebuild->lost[unit / 64] |= UINT64_C(1) << unit % 64;
+			rebuild->nlost +=
+			    map_unit_end(arena, i) - unit * MAP_UNIT_ENTRIES;
+		}
 	}
-	return n;
 }
 
 struct unit_job {
@@ -101,12 +123,10 @@ see_free_blocks(struct rebuild *rebuild)
 		for (uint32_t i = arena_lane_first(arena, lane, nlane); i < end;
 		     i++) {
 			/* Of one that a group has the group changes it. */
-			if (arena->free_bits != NULL &&
-			    !arena_take_pair(arena, i))
+			if (!arena_take_pair(arena, i))
 				continue;
 			see(rebuild, arena->pair[i].free_block);
-			if (arena->free_bits != NULL)
-				arena_give_pair(arena, i);
+			arena_give_pair(arena, i);
 		}
 		lane_span_leave(span);
 	}
@@ -126,9 +146,11 @@ see_all(struct rebuild *rebuild)
 	see_free_blocks(rebuild);
 	for (; job.premap < arena->external_nlba && r == 0;
 	     job.premap = job.end) {
-		job.end = unit_end(arena, job.premap);
-		if (!map_is_bad(arena, job.premap, 1))
+		job.end = map_unit_end(arena, job.premap);
+		if (!is_lost(rebuild, job.premap))
 			r = media_try(see_unit, &job);
+		if (r == 0 && job.premap % (STEP_UNITS * MAP_UNIT_ENTRIES) == 0)
+			r = clear_may_go_on(rebuild->clear, 0);
 	}
 	return r;
 }
@@ -136,10 +158,10 @@ see_all(struct rebuild *rebuild)
 static uint32_t
 count_unseen(const struct rebuild *rebuild)
 {
-	uint32_t n = 0;
+	uint32_t n = rebuild->arena->internal_nlba;
 
-	for (uint32_t i = 0; i < rebuild->arena->internal_nlba; i++)
-		n += !is_seen(rebuild, i);
+	for (uint32_t i = 0; i <= rebuild->arena->internal_nlba / 64; i++)
+		n -= (uint32_t)__builtin_popcountll(rebuild->seen[i]);
 	return n;
 }
 
@@ -176,29 +198,75 @@ has_pending(const struct arena *arena, uint32_t premap, uint32_t end)
 	return false;
 }
 
+struct store_job {
+	struct rebuild *rebuild;
+	uint32_t premap, end;
+};
+
+/* Readers may look meanwhile, and see whole words: publish_window. */
+static int
+store_unit(void *arg)
+{
+	const struct store_job *job = arg;
+	struct rebuild *rebuild = job->rebuild;
+	struct arena *arena = rebuild->arena;
+	int r = 0;
+
+	for (uint32_t i = job->premap; r == 0 && i < job->end; i++) {
+		while (is_seen(rebuild, rebuild->next))
+			rebuild->next++;
+		/* There are as many as entries: find_blocks. */
+		assert(rebuild->next < arena->internal_nlba);
+		r = map_store(arena, i, MAP_ERROR | rebuild->next++);
+	}
+	return r < 0 ? r
+		     : map_flush(arena, job->premap, job->end - job->premap);
+}
+
+/*
+ * From the mending on the unit reads as something, and as what only here and in
+ * memory is known to be wrong.  So the arena says that it is not to be trusted
+ * for that long, and for longer if this is cut short: the next open is one for
+ * reading, and what a repair is for.
+ */
+static int
+replace_unit(struct store_job *job, uint64_t off)
+{
+	struct arena *arena = job->rebuild->arena;
+	struct media *media = arena->media;
+	int r;
+
+	if ((r = arena_doubt(arena, true)) < 0 ||
+	    (r = media_mend_bad(media, off, BAD_UNIT)) < 0 ||
+	    (r = media_try(store_unit, job)) < 0 ||
+	    (r = media_fence(media)) < 0 ||
+	    (r = media_forget_bad(media, off, BAD_UNIT)) < 0)
+		return r;
+	return arena_doubt(arena, false);
+}
+
 static int
 write_unit(struct rebuild *rebuild, uint32_t premap)
 {
 	struct arena *arena = rebuild->arena;
-	struct le32 words[UNIT_ENTRIES] = { 0 };
-	uint32_t end = unit_end(arena, premap);
+	struct store_job job = {
+		.rebuild = rebuild,
+		.premap = premap,
+		.end = map_unit_end(arena, premap),
+	};
 	struct stripe_range range;
 	int r;
 
 	stripe_lock(
-	    arena->map_locks, map_line(premap), map_line(end - 1), &range);
+	    arena->map_locks, map_line(premap), map_line(job.end - 1), &range);
 	if ((r = atomic_load(&arena->failed)) == 0 &&
-	    has_pending(arena, premap, end))
+	    has_pending(arena, premap, job.end))
 		r = -EAGAIN;
-	for (uint32_t i = premap; r == 0 && i < end; i++) {
-		while (is_seen(rebuild, rebuild->next))
-			rebuild->next++;
-		words[i - premap] = le32_encode(MAP_ERROR | rebuild->next++);
-	}
+	/* It cannot have been made good, see note_lost. */
+	if (r == 0 && !map_is_bad(arena, premap, 1))
+		r = -EAGAIN;
 	if (r == 0)
-		r = clear_replace(arena->media,
-		    arena->map_off + (uint64_t)premap * MAP_ENTRY_BYTES, words,
-		    sizeof(words));
+		r = replace_unit(&job, map_entry_off(arena, premap));
 	stripe_unlock(&range);
 	return r;
 }
@@ -209,13 +277,11 @@ rebuild_units(struct rebuild *rebuild)
 	struct arena *arena = rebuild->arena;
 	int r;
 
-	/* None may have been added meanwhile. */
-	if ((r = find_blocks(rebuild)) < 0 ||
-	    count_lost(arena) != rebuild->nlost)
+	if ((r = find_blocks(rebuild)) < 0)
 		return r;
 	for (uint32_t i = 0; i < arena->external_nlba && r == 0;
-	     i += UNIT_ENTRIES) {
-		if (!map_is_bad(arena, i, 1))
+	     i = map_unit_end(arena, i)) {
+		if (!is_lost(rebuild, i))
 			continue;
 		if ((r = write_unit(rebuild, i)) == 0)
 			rebuild->clear->result->nmap++;
@@ -227,15 +293,19 @@ rebuild_units(struct rebuild *rebuild)
 static bool
 is_wanted(const struct clear *clear, const struct arena *arena)
 {
-	uint64_t first = clear->options->first;
+	uint64_t first = clear->options->first, len, off;
 	uint64_t end = first + clear->options->count;
 
-	for (uint32_t i = 0; i < arena->external_nlba; i += UNIT_ENTRIES) {
-		if (map_is_bad(arena, i, 1) && arena->first_sector + i < end &&
-		    arena->first_sector + unit_end(arena, i) > first)
-			return true;
-	}
-	return false;
+	if (first < arena->first_sector)
+		first = arena->first_sector;
+	if (end > arena->first_sector + arena->external_nlba)
+		end = arena->first_sector + arena->external_nlba;
+	return first < end &&
+	    media_next_bad(arena->media,
+		arena->map_off +
+		    (first - arena->first_sector) * MAP_ENTRY_BYTES,
+		arena->map_off + (end - arena->first_sector) * MAP_ENTRY_BYTES,
+		&off, &len);
 }
 
 static int
@@ -246,12 +316,17 @@ clear_map(struct clear *clear, struct arena *arena)
 
 	if (atomic_load(&arena->failed) < 0 || !is_wanted(clear, arena))
 		return 0;
-	rebuild.nlost = count_lost(arena);
+	rebuild.lost =
+	    calloc((size_t)arena->external_nlba / MAP_UNIT_ENTRIES / 64 + 1,
+		sizeof(*rebuild.lost));
 	rebuild.seen = calloc(
 	    (size_t)arena->internal_nlba / 64 + 1, sizeof(*rebuild.seen));
-	if (rebuild.seen == NULL)
-		return -ENOMEM;
-	r = rebuild_units(&rebuild);
+	r = -ENOMEM;
+	if (rebuild.lost != NULL && rebuild.seen != NULL) {
+		note_lost(&rebuild);
+		r = rebuild_units(&rebuild);
+	}
+	free(rebuild.lost);
 	free(rebuild.seen);
 	/* What cannot be sorted out is left to a repair, and counted so. */
 	if (r == -EAGAIN || r == -EUCLEAN ||

@@ -66,7 +66,8 @@ restore_info_locked(struct clear *clear, struct arena *arena, uint64_t off,
 		return 0;
 	if (media_is_bad(arena->media, other, BTT_INFO_BYTES) ||
 	    probe_read_block(arena->media, other, block) < 0 ||
-	    btt_info_decode(block, &info) != BTT_INFO_VALID)
+	    btt_info_decode(block, &info) != BTT_INFO_VALID ||
+	    !arena_fits(arena, clear->btt->geometry.uuid, &info))
 		return 0; /* nothing to copy: it is left */
 	if ((r = clear_replace(arena->media, off, block, sizeof(block))) == 0)
 		clear->result->ninfo++;
@@ -118,75 +119,95 @@ rebuild_pair(const struct arena *arena, uint32_t index,
 	flog_encode(&entry, &ret_group[arena->slots.slot[pair->older]]);
 }
 
-/* With the lanes of all its pairs. */
+/* Pairs of one unit that is bad. */
+struct log_unit {
+	struct arena *arena;
+	uint32_t first, n;
+	bool is_ours[UNIT_PAIRS];
+};
+
 static int
-rebuild_unit(struct arena *arena, uint32_t first, uint32_t n)
+rebuild_unit(const struct log_unit *unit)
 {
 	static const struct flog_media empty;
 	struct flog_media groups[UNIT_PAIRS][FLOG_GROUP_SLOTS];
+	struct arena *arena = unit->arena;
 
 	for (uint32_t i = 0; i < UNIT_PAIRS; i++) {
 		for (unsigned k = 0; k < FLOG_GROUP_SLOTS; k++)
 			groups[i][k] = empty;
-		if (i < n)
-			rebuild_pair(arena, first + i, groups[i]);
+		if (i < unit->n)
+			rebuild_pair(arena, unit->first + i, groups[i]);
 	}
 	static_assert(sizeof(groups) == BAD_UNIT, "a unit");
 	return clear_replace(arena->media,
-	    arena->log_off + (uint64_t)first * FLOG_GROUP_BYTES, groups,
+	    arena->log_off + (uint64_t)unit->first * FLOG_GROUP_BYTES, groups,
 	    sizeof(groups));
 }
 
 static bool
-pairs_are_sound(const struct arena *arena, uint32_t first, uint32_t n)
+is_sound(const struct log_unit *unit)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		if (!arena->pair[first + i].is_sound)
+	for (uint32_t i = 0; i < unit->n; i++) {
+		if (!unit->arena->pair[unit->first + i].is_sound)
 			return false;
 	}
 	return true;
 }
 
-/* Those of the pairs that a group has are not to be had now: -EAGAIN. */
-static int
-take_and_rebuild(struct arena *arena, uint32_t first, uint32_t n)
+/* Those before end, whose lanes are held; have we all of the unit then? */
+static bool
+take_pairs(struct log_unit *unit, uint32_t end)
 {
-	uint32_t taken = 0;
-	int r = -EAGAIN;
+	uint32_t nours = 0;
 
-	/* A failure leaves pairs of which only a recovery can tell. */
-	if (atomic_load(&arena->failed) < 0 ||
-	    !pairs_are_sound(arena, first, n))
-		return -EALREADY;
-	if (arena->free_bits != NULL)
-		while (taken < n && arena_take_pair(arena, first + taken))
-			taken++;
-	if (arena->free_bits == NULL || taken == n)
-		r = rebuild_unit(arena, first, n);
-	while (taken > 0)
-		arena_give_pair(arena, first + --taken);
-	return r;
+	for (uint32_t i = 0; i < unit->n; i++) {
+		uint32_t pair = unit->first + i;
+
+		if (!unit->is_ours[i] && pair < end)
+			unit->is_ours[i] = arena_take_pair(unit->arena, pair);
+		nours += unit->is_ours[i];
+	}
+	return nours == unit->n;
+}
+
+static void
+give_pairs(struct log_unit *unit)
+{
+	for (uint32_t i = 0; i < unit->n; i++) {
+		if (unit->is_ours[i])
+			arena_give_pair(unit->arena, unit->first + i);
+		unit->is_ours[i] = false;
+	}
 }
 
 /*
  * The first lane by waiting, the others by trylock, as everybody does it: so
- * nobody who holds a lane waits for one.  -EAGAIN where one is taken.
+ * nobody who holds a lane waits for one.  -EAGAIN where a lane is taken, or a
+ * group has a pair.  Pairs that we have then we keep: else writers would take
+ * them again before all of them are free at once.
  */
 static int
-try_unit(struct clear *clear, struct arena *arena, uint32_t first, uint32_t n)
+try_unit(struct clear *clear, struct log_unit *unit)
 {
 	struct lane_span *span = &clear->worker->span;
+	struct arena *arena = unit->arena;
 	unsigned nlane = lane_set_count(clear->btt->lanes);
-	unsigned lane = arena_lane_of(arena, first, nlane);
-	unsigned last = arena_lane_of(arena, first + n - 1, nlane);
-	bool have = true;
+	unsigned lane = arena_lane_of(arena, unit->first, nlane);
+	unsigned last = arena_lane_of(arena, unit->first + unit->n - 1, nlane);
 	int r = -EAGAIN;
 
 	lane_span_enter_only(clear->btt->lanes, lane, span);
-	while (have && lane < last)
-		have = lane_span_extend_to(span, ++lane);
-	if (have)
-		r = take_and_rebuild(arena, first, n);
+	while (lane < last && lane_span_extend_to(span, lane + 1))
+		lane++;
+	/* A failure leaves pairs of which only a recovery can tell. */
+	if (atomic_load(&arena->failed) < 0)
+		r = -EALREADY;
+	else if (take_pairs(unit, arena_lane_first(arena, lane + 1, nlane)))
+		r = is_sound(unit) ? rebuild_unit(unit) : -EALREADY;
+	/* Without groups they are ours as long as the lanes. */
+	if (r != -EAGAIN || arena->free_bits == NULL)
+		give_pairs(unit);
 	lane_span_leave(span);
 	return r;
 }
@@ -202,19 +223,22 @@ pause_shortly(void)
 static int
 clear_log_unit(struct clear *clear, struct arena *arena, uint32_t first)
 {
-	uint32_t n = arena->nfree - first < UNIT_PAIRS ? arena->nfree - first
-						       : UNIT_PAIRS;
+	struct log_unit unit = { .arena = arena, .first = first };
 	int r = -EAGAIN;
 
+	unit.n = arena->nfree - first < UNIT_PAIRS ? arena->nfree - first
+						   : UNIT_PAIRS;
 	for (unsigned i = 0; i < TRIES && r == -EAGAIN; i++) {
-		if ((r = try_unit(clear, arena, first, n)) != -EAGAIN)
+		if ((r = try_unit(clear, &unit)) != -EAGAIN)
 			break;
+		/* What a group has is free again after a commit. */
 		if ((r = clear_may_go_on(clear, clear->options->count)) < 0 ||
 		    (r = btt_flush(clear->btt, clear->worker)) < 0)
-			return r;
+			break;
 		pause_shortly();
 		r = -EAGAIN;
 	}
+	give_pairs(&unit);
 	if (r == 0)
 		clear->result->nlog++;
 	return r == -EAGAIN || r == -EALREADY ? 0 : r;

@@ -45,6 +45,7 @@ struct btt {
 	/* [I] sectors may be zeroed by Z entries (2.4) */
 	bool may_set_zero;
 	struct group_state *group; /* [I] NULL: each batch alone */
+	_Atomic bool clearing;     /* [a] see btt_begin_clearing */
 };
 
 /* A window of sectors that is being read: see read.c. */

@@ -10,23 +10,6 @@
 #include "engine.h"
 #include "map.h"
 
-struct lookup {
-	const struct arena *arena;
-	uint32_t premap;
-	uint32_t block;
-};
-
-static int
-look_up(void *arg)
-{
-	struct lookup *lookup = arg;
-	uint32_t entry = map_read(lookup->arena, lookup->premap);
-
-	lookup->block = map_entry_block(entry, lookup->premap);
-	return map_entry_in_range(lookup->arena, entry, lookup->premap) ? 0
-									: -EIO;
-}
-
 static int
 apply(struct media *media, uint64_t off, size_t len, enum btt_inject how)
 {
@@ -46,15 +29,18 @@ static int
 apply_to_data(struct btt *btt, uint64_t sector, enum btt_inject how)
 {
 	struct arena *arena = btt_arena_of(btt, sector);
-	struct lookup lookup = { arena,
-		(uint32_t)(sector - arena->first_sector), 0 };
-	uint64_t line = map_line(lookup.premap);
+	uint32_t premap = (uint32_t)(sector - arena->first_sector), entry;
+	uint64_t line = map_line(premap);
 	struct stripe_range range;
 	int r;
 
 	stripe_lock(arena->map_locks, line, line, &range);
-	if ((r = media_try(look_up, &lookup)) == 0)
-		r = apply(arena->media, arena_block_off(arena, lookup.block),
+	if ((r = map_try_read(arena, premap, &entry)) == 0 &&
+	    !map_entry_in_range(arena, entry, premap))
+		r = -EIO;
+	if (r == 0)
+		r = apply(arena->media,
+		    arena_block_off(arena, map_entry_block(entry, premap)),
 		    arena->sector_bytes + arena->meta_bytes, how);
 	stripe_unlock(&range);
 	return r;
@@ -105,14 +91,12 @@ int
 btt_inject_bad(struct btt *btt, enum btt_area area, uint64_t first,
     uint64_t count, enum btt_inject how)
 {
-	static const struct {
-		int (*apply)(
-		    struct btt *btt, uint64_t item, enum btt_inject how);
-	} areas[BTT_NAREA] = {
-		[BTT_AREA_DATA] = { apply_to_data },
-		[BTT_AREA_MAP] = { apply_to_map },
-		[BTT_AREA_LOG] = { apply_to_log },
-		[BTT_AREA_INFO] = { apply_to_info },
+	static int (*const areas[BTT_NAREA])(
+	    struct btt * btt, uint64_t item, enum btt_inject how) = {
+		[BTT_AREA_DATA] = apply_to_data,
+		[BTT_AREA_MAP] = apply_to_map,
+		[BTT_AREA_LOG] = apply_to_log,
+		[BTT_AREA_INFO] = apply_to_info,
 	};
 	const uint64_t most[BTT_NAREA] = {
 		[BTT_AREA_DATA] = btt->geometry.nsector,
@@ -122,11 +106,16 @@ btt_inject_bad(struct btt *btt, enum btt_area area, uint64_t first,
 	};
 	int r = 0;
 
-	if (areas[area].apply == NULL)
+	if (areas[area] == NULL)
 		return -EINVAL;
 	if (first > most[area] || count > most[area] - first)
 		return -ERANGE;
+	/* What is lost must stay so while it is rebuilt. */
+	if (how == BTT_UNINJECT && (r = btt_begin_clearing(btt)) < 0)
+		return r;
 	for (uint64_t i = 0; i < count && r == 0; i++)
-		r = areas[area].apply(btt, first + i, how);
+		r = areas[area](btt, first + i, how);
+	if (how == BTT_UNINJECT)
+		btt_end_clearing(btt);
 	return r;
 }

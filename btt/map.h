@@ -19,9 +19,22 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "badlist.h"
 #include "hook.h"
 #include "layout.h"
 #include "overlay.h"
+
+/* Entries of a unit that media lose and get back as a whole. */
+#define MAP_UNIT_ENTRIES (BAD_UNIT / MAP_ENTRY_BYTES)
+
+/* The end of the unit that premap is in, or of the map. */
+static inline uint32_t
+map_unit_end(const struct arena *arena, uint32_t premap)
+{
+	uint32_t end = premap - premap % MAP_UNIT_ENTRIES + MAP_UNIT_ENTRIES;
+
+	return end < arena->external_nlba ? end : arena->external_nlba;
+}
 
 /* Where the entry of premap lies. */
 static inline uint64_t
@@ -50,6 +63,10 @@ map_read(const struct arena *arena, uint32_t premap)
 		return entry;
 	return map_read_media(arena, premap);
 }
+
+/* The same by itself: 0, or -EIO. */
+int map_try_read(const struct arena *arena, uint32_t premap,
+    uint32_t *ret_entry) BTT_MUST_CHECK;
 
 /*
  * Store a raw entry on the medium; visible on return, not flushed.

@@ -311,10 +311,17 @@ media_restore_bad(struct media *media, const void *list, size_t bytes)
 bool
 media_notice_bad(struct media *media, uint64_t off, size_t len)
 {
-	/* Only marks of what is listed change: there is room. */
-	return media_knows_bad(media) &&
-	    is_marked(media, off, len, BAD_LATENT) &&
-	    change_units(media, off, len, badlist_notice, MEDIA_BAD_FOUND) == 0;
+	int r;
+
+	if (!media_knows_bad(media) || !is_marked(media, off, len, BAD_LATENT))
+		return false;
+	r = change_units(media, off, len, badlist_notice, MEDIA_BAD_FOUND);
+	/* A run may fall into three.  Where there is no room, all are noticed:
+	 * that takes none. */
+	if (r == -ENOSPC)
+		r = change_units(media, 0, media->size - media->size % BAD_UNIT,
+		    badlist_notice, MEDIA_BAD_FOUND);
+	return r == 0;
 }
 
 /*
@@ -393,5 +400,8 @@ media_clear_bad(struct media *media, uint64_t off, size_t len)
 	if ((r = media_mend_bad(media, off, len)) == 0 &&
 	    (r = media_try(zero_range, &job)) == 0)
 		r = media_fence(media);
-	return r < 0 ? r : media_forget_bad(media, off, len);
+	if (r == 0)
+		r = media_forget_bad(media, off, len);
+	/* Good, but a full list has no room to say so: it stays bad. */
+	return r == -ENOSPC ? -EIO : r;
 }

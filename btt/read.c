@@ -145,6 +145,7 @@ settle(struct read_job *job, const struct cursor *at, unsigned i)
 		return 0;
 	/* A turn for each write of this sector by others: they progress. */
 	while ((entry = map_read(at->arena, at->premap)) != *published) {
+		job->any_bad = media_knows_bad(job->btt->media);
 		if ((r = name_of(job, at, entry, &name)) < 0)
 			return r;
 		if (!MUTANT(66))
@@ -152,6 +153,21 @@ settle(struct read_job *job, const struct cursor *at, unsigned i)
 		*published = entry;
 	}
 	return 0;
+}
+
+/* Is an entry of the window known to be lost?  See publish_window. */
+static bool
+has_lost_entry(struct read_job *job)
+{
+	struct cursor at;
+
+	job->any_bad = true;
+	cursor_init(&at, job->btt, job->first);
+	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
+		if (map_is_bad(at.arena, at.premap, 1))
+			return true;
+	}
+	return false;
 }
 
 static inline int
@@ -171,6 +187,15 @@ publish_window(struct read_job *job)
 		rtt_note(worker->slot, i, name);
 	}
 	rtt_publish(worker->slot, job->n);
+	/*
+	 * A unit may have been lost since the window began, and be rebuilt just
+	 * now (clear_map.c): nothing that is read in between is an entry.  It
+	 * is known to be bad for that long, so whoever reads the same before
+	 * and after this has read what holds, or hears of it here.
+	 */
+	if (!job->any_bad && media_knows_bad(job->btt->media) &&
+	    has_lost_entry(job))
+		return -EIO;
 	cursor_init(&at, job->btt, job->first);
 	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
 		if ((r = settle(job, &at, i)) < 0)

@@ -23,8 +23,8 @@ collect(void *arg, const struct btt_finding *finding)
 		scrub->pending[scrub->npending++] = *finding;
 }
 
-static void
-deliver(struct btt_scrub *scrub)
+void
+scrub_deliver(struct btt_scrub *scrub)
 {
 	const struct btt_scrub_options *options = &scrub->options;
 
@@ -142,7 +142,7 @@ scrub_touch(struct btt_scrub *scrub, uint64_t off, uint64_t len)
 	uint64_t first = off - off % BAD_UNIT;
 	uint64_t end =
 	    off + len + (BAD_UNIT - (off + len) % BAD_UNIT) % BAD_UNIT;
-	uint64_t before = count_known(media, first, end);
+	uint64_t before = count_known(media, first, end), after;
 	struct touch_job job = { .media = media };
 	bool lost = false;
 
@@ -157,12 +157,15 @@ scrub_touch(struct btt_scrub *scrub, uint64_t off, uint64_t len)
 		    touch_units(scrub, job.off, job.end))
 			lost = true;
 	}
-	scrub->result.nbad += count_known(media, first, end) - before;
+	/* Others may clear some of it meanwhile. */
+	after = count_known(media, first, end);
+	if (after > before)
+		scrub->result.nbad += after - before;
 	return lost || media_is_bad(media, off, (size_t)len);
 }
 
 /* The block behind zeroes that an entry makes: nobody reads it for them. */
-static bool
+static void
 touch_zero_block(struct btt_scrub *scrub, uint64_t sector)
 {
 	struct arena *arena = btt_arena_of(scrub->btt, sector);
@@ -173,14 +176,13 @@ touch_zero_block(struct btt_scrub *scrub, uint64_t sector)
 	/* Under the lock it stays the sector's, so nobody writes to it. */
 	stripe_lock(
 	    arena->map_locks, map_line(premap), map_line(premap), &range);
-	entry = map_read(arena, premap);
-	if (map_entry_state(entry) == MAP_STATE_ZERO &&
+	if (map_try_read(arena, premap, &entry) == 0 &&
+	    map_entry_state(entry) == MAP_STATE_ZERO &&
 	    map_entry_in_range(arena, entry, premap))
 		(void)scrub_touch(scrub,
 		    arena_block_off(arena, map_entry_block(entry, premap)),
 		    arena->sector_bytes + arena->meta_bytes);
 	stripe_unlock(&range);
-	return false;
 }
 
 /* Whatever of the n sectors the medium has, while our slot names it (I3). */
@@ -231,34 +233,20 @@ read_sectors(struct btt_scrub *scrub, struct btt_worker *worker,
 		scrub->is_first_look = false; /* there is no other one */
 	for (unsigned i = 0; i < n && !lost; i++) {
 		if (is_zero(worker, i))
-			(void)touch_zero_block(scrub, sector + i);
+			touch_zero_block(scrub, sector + i);
 	}
 	return !lost;
-}
-
-struct marked_job {
-	const struct arena *arena;
-	uint32_t premap;
-};
-
-static int
-is_marked(void *arg)
-{
-	const struct marked_job *job = arg;
-
-	return map_entry_state(map_read(job->arena, job->premap)) ==
-	    MAP_STATE_ERROR;
 }
 
 static void
 count_unreadable(struct btt_scrub *scrub, uint64_t sector)
 {
 	const struct arena *arena = btt_arena_of(scrub->btt, sector);
-	struct marked_job job = { arena,
-		(uint32_t)(sector - arena->first_sector) };
+	uint32_t premap = (uint32_t)(sector - arena->first_sector), entry;
 
 	scrub->result.nunreadable++;
-	if (media_try(is_marked, &job) == 1)
+	if (map_try_read(arena, premap, &entry) == 0 &&
+	    map_entry_state(entry) == MAP_STATE_ERROR)
 		scrub->result.nmarked++;
 }
 
@@ -362,7 +350,7 @@ btt_scrub_step(struct btt_scrub *scrub, struct btt_worker *worker,
 		break;
 	}
 	advance(scrub);
-	deliver(scrub);
+	scrub_deliver(scrub);
 	scrub->result.bytes += bytes;
 	scrub->result.nmetadata = scrub->check_result.ndamage;
 	*ret_bytes = bytes;

@@ -12,6 +12,7 @@
 #include "badlist.h"
 #include "check_impl.h"
 #include "engine.h"
+#include "map.h"
 
 /* In the order in which they are done. */
 enum scrub_stage {
@@ -23,8 +24,11 @@ enum scrub_stage {
 	SCRUB_END,
 };
 
-/* Findings of one step, which are told when nothing is held any more. */
-#define SCRUB_PENDING_MAX 64u
+/*
+ * Findings that are told when nothing is held any more: a unit of the map has
+ * as many entries, and may be bad besides.
+ */
+#define SCRUB_PENDING_MAX (MAP_UNIT_ENTRIES + 2u)
 /* Pairs of the log of one step, with as many blocks; one lane's. */
 #define SCRUB_PAIRS 8u
 /* How often pairs are tried that a group has at the moment. */
@@ -82,5 +86,8 @@ uint64_t scrub_owners(struct btt_scrub *scrub, struct btt_worker *worker);
 void scrub_see_owners(struct btt_scrub *scrub, const struct arena *arena,
     uint32_t premap, uint32_t end);
 void scrub_begin_owners(struct btt_scrub *scrub);
+
+/* Tell what was found.  Nothing is held. */
+void scrub_deliver(struct btt_scrub *scrub);
 
 #endif

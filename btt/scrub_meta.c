@@ -29,22 +29,6 @@ is_bad_metadata(struct btt_scrub *scrub, uint64_t off, uint64_t len)
 
 /* --- info blocks --- */
 
-/* What an info block must say of an arena that is open. */
-static bool
-info_fits(const struct btt *btt, const struct arena *arena,
-    const struct btt_info *info)
-{
-	return memcmp(info->uuid, btt->geometry.uuid, BTT_UUID_BYTES) == 0 &&
-	    info->external_nlba == arena->external_nlba &&
-	    info->internal_nlba == arena->internal_nlba &&
-	    info->internal_lbasize == arena->internal_lbasize &&
-	    info->nfree == arena->nfree &&
-	    arena->info_off + info->dataoff == arena->data_off &&
-	    arena->info_off + info->mapoff == arena->map_off &&
-	    arena->info_off + info->logoff == arena->log_off &&
-	    arena->info_off + info->info2off == arena->info2_off;
-}
-
 static void
 check_copy(struct btt_scrub *scrub, const struct arena *arena, uint64_t off)
 {
@@ -62,7 +46,7 @@ check_copy(struct btt_scrub *scrub, const struct arena *arena, uint64_t off)
 	if (btt_info_decode(block, &info) != BTT_INFO_VALID)
 		check_found(&scrub->check, kind, BTT_NO_ENTRY, off,
 		    "%s is damaged", what);
-	else if (!info_fits(scrub->btt, arena, &info))
+	else if (!arena_fits(arena, scrub->btt->geometry.uuid, &info))
 		check_found(&scrub->check, kind, BTT_NO_ENTRY, off,
 		    "%s does not say what the arena was opened with", what);
 }
@@ -144,13 +128,12 @@ check_pairs(struct btt_scrub *scrub, struct arena *arena, uint32_t first,
 
 	(void)span;
 	for (uint32_t i = first; i < end; i++) {
-		if (arena->free_bits != NULL && !arena_take_pair(arena, i)) {
+		if (!arena_take_pair(arena, i)) {
 			nbusy++;
 			continue;
 		}
 		check_pair(scrub, arena, i);
-		if (arena->free_bits != NULL)
-			arena_give_pair(arena, i);
+		arena_give_pair(arena, i);
 	}
 	return nbusy;
 }
@@ -243,27 +226,33 @@ check_entries_of_unit(
 uint64_t
 scrub_map(struct btt_scrub *scrub, uint64_t max_bytes)
 {
-	const uint32_t unit = BAD_UNIT / MAP_ENTRY_BYTES;
 	uint64_t sector = scrub->options.first + scrub->sector;
 	struct arena *arena = btt_arena_of(scrub->btt, sector);
 	uint32_t premap = (uint32_t)(sector - arena->first_sector);
 	uint64_t n = max_bytes / MAP_ENTRY_BYTES;
 	uint32_t end, next;
 
-	if (n > SCRUB_ENTRIES || n == 0)
+	if (n > SCRUB_ENTRIES)
 		n = SCRUB_ENTRIES;
+	if (n == 0)
+		n = 1;
 	if (n > scrub->options.count - scrub->sector)
 		n = scrub->options.count - scrub->sector;
 	if (n > arena->external_nlba - premap)
 		n = arena->external_nlba - premap;
 	end = premap + (uint32_t)n;
+	/* Whole units: what is wrong with one is told once. */
+	if (map_unit_end(arena, end - 1) - premap <=
+	    scrub->options.count - scrub->sector)
+		end = map_unit_end(arena, end - 1);
+	n = end - premap;
 	scrub->check.arena = arena->index;
 	for (; premap < end; premap = next) {
-		/* Its units begin where 128 entries do. */
-		next = premap - premap % unit + unit;
+		next = map_unit_end(arena, premap);
 		if (next > end)
 			next = end;
 		check_entries_of_unit(scrub, arena, premap, next);
+		scrub_deliver(scrub); /* nothing is held */
 	}
 	scrub->sector += n;
 	return n * MAP_ENTRY_BYTES;

@@ -26,27 +26,38 @@ get_name(const struct request *request, const char **ret_name,
 	return *ret_name == NULL ? request_missing(failure, "name") : 0;
 }
 
-/* Answer when the job has ended, or at once where nobody wants to wait. */
-static int
-answer_with(const struct request *request, struct job *job, bool wait,
-    struct failure *failure)
-{
-	uint64_t timeout_ms = 0;
+/* How long somebody wants to wait for an answer. */
+struct patience {
+	bool wait;
+	uint64_t timeout_ms; /* 0: for ever */
+};
 
-	if (request_bool(request, "wait", &wait, failure) < 0 ||
-	    request_number(request, "timeout_ms", &timeout_ms, failure) < 0) {
-		job_unref(job);
+/* Looked at before anything is begun, as all of a request is. */
+static int
+get_patience(const struct request *request, bool wait,
+    struct patience *ret_patience, struct failure *failure)
+{
+	*ret_patience = (struct patience){ .wait = wait };
+	if (request_bool(request, "wait", &ret_patience->wait, failure) < 0 ||
+	    request_number(
+		request, "timeout_ms", &ret_patience->timeout_ms, failure) < 0)
 		return failure->r;
-	}
-	if (wait) {
+	return 0;
+}
+
+/* Answer when the job has ended, or at once where nobody wants to wait. */
+static void
+answer_with(const struct request *request, struct job *job,
+    const struct patience *patience)
+{
+	if (patience->wait) {
 		control_wait_job(request->control, request->client, request->id,
-		    job, true, timeout_ms);
-		return 0;
+		    job, true, patience->timeout_ms);
+		return;
 	}
 	control_answer_job(
 	    request->control, request->client, request->id, job, true);
 	job_unref(job);
-	return 0;
 }
 
 /* "data" is the default, "raw" the medium as it is. */
@@ -100,6 +111,7 @@ int
 control_inject_error(const struct request *request, struct failure *failure)
 {
 	struct errand_inject inject;
+	struct patience patience;
 	const char *name;
 	struct job *job;
 
@@ -107,13 +119,15 @@ control_inject_error(const struct request *request, struct failure *failure)
 		return failure->r = btt_error_set(&failure->error, -EPERM,
 			   "the daemon was not started with 'inject'");
 	if (get_name(request, &name, failure) < 0 ||
-	    get_inject(request, &inject, failure) < 0)
+	    get_inject(request, &inject, failure) < 0 ||
+	    get_patience(request, true, &patience, failure) < 0)
 		return failure->r;
 	failure->r = errand_inject(
 	    request->control->manager, name, &inject, &job, &failure->error);
 	if (failure->r < 0)
 		return failure->r;
-	return answer_with(request, job, true, failure);
+	answer_with(request, job, &patience);
+	return 0;
 }
 
 static struct json_object *
@@ -169,37 +183,43 @@ int
 control_clear_errors(const struct request *request, struct failure *failure)
 {
 	struct errand_clear clear = { .count = 0 };
+	struct patience patience;
 	const char *name;
 	struct job *job;
 
 	if (get_name(request, &name, failure) < 0 ||
 	    request_number(request, "lba", &clear.first, failure) < 0 ||
-	    request_number(request, "count", &clear.count, failure) < 0)
+	    request_number(request, "count", &clear.count, failure) < 0 ||
+	    get_patience(request, true, &patience, failure) < 0)
 		return failure->r;
 	failure->r = errand_clear(
 	    request->control->manager, name, &clear, &job, &failure->error);
 	if (failure->r < 0)
 		return failure->r;
-	return answer_with(request, job, true, failure);
+	answer_with(request, job, &patience);
+	return 0;
 }
 
 int
 control_start_scrub(const struct request *request, struct failure *failure)
 {
 	struct scrub_options scrub = { .rate = 0 };
+	struct patience patience;
 	const char *name;
 	struct job *job;
 
 	if (get_name(request, &name, failure) < 0 ||
 	    request_number(request, "rate", &scrub.rate, failure) < 0 ||
 	    request_number(request, "lba", &scrub.first, failure) < 0 ||
-	    request_number(request, "count", &scrub.count, failure) < 0)
+	    request_number(request, "count", &scrub.count, failure) < 0 ||
+	    get_patience(request, false, &patience, failure) < 0)
 		return failure->r;
 	failure->r = scrub_start(request->control->manager, name, &scrub, &job,
 	    &failure->owner, &failure->error);
 	if (failure->r < 0)
 		return failure->r;
-	return answer_with(request, job, false, failure);
+	answer_with(request, job, &patience);
+	return 0;
 }
 
 /* The answer for a device that never was scrubbed says no more than its name. */
@@ -217,11 +237,13 @@ answer_idle(const struct request *request, const char *name)
 int
 control_wait_scrub(const struct request *request, struct failure *failure)
 {
+	struct patience patience;
 	struct device *device;
 	const char *name;
 	struct job *job;
 
-	if (get_name(request, &name, failure) < 0)
+	if (get_name(request, &name, failure) < 0 ||
+	    get_patience(request, true, &patience, failure) < 0)
 		return failure->r;
 	device = registry_find(request->control->manager->registry, name);
 	if (device == NULL)
@@ -230,7 +252,8 @@ control_wait_scrub(const struct request *request, struct failure *failure)
 	job = scrub_last_job(device);
 	device_unref(device);
 	if (job != NULL)
-		return answer_with(request, job, true, failure);
-	answer_idle(request, name);
+		answer_with(request, job, &patience);
+	else
+		answer_idle(request, name);
 	return 0;
 }

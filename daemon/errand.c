@@ -27,15 +27,15 @@ struct errand {
 /* --- planting --- */
 
 static int
-inject_raw(
-    struct media *media, const struct errand_inject *inject, bool *ret_beyond)
+inject_raw(struct device *device, const struct errand_inject *inject)
 {
+	struct media *media = device->media;
 	uint64_t nunit = (media->size + UNIT_BYTES - 1) / UNIT_BYTES;
 	uint64_t count = inject->count;
 	uint64_t off, len;
+	int r;
 
-	*ret_beyond = inject->first > nunit || count > nunit - inject->first;
-	if (*ret_beyond)
+	if (inject->first > nunit || count > nunit - inject->first)
 		return -ERANGE;
 	if (count == 0)
 		count = nunit - inject->first;
@@ -43,8 +43,13 @@ inject_raw(
 	len = count * UNIT_BYTES;
 	if (len > media->size - off)
 		len = media->size - off;
-	if (inject->how == BTT_UNINJECT)
-		return media_uninject_bad(media, off, (size_t)len);
+	if (inject->how == BTT_UNINJECT) {
+		if ((r = btt_begin_clearing(device->btt)) < 0)
+			return r;
+		r = media_uninject_bad(media, off, (size_t)len);
+		btt_end_clearing(device->btt);
+		return r;
+	}
 	return media_inject_bad(
 	    media, off, (size_t)len, inject->how == BTT_INJECT_LATENT);
 }
@@ -53,12 +58,11 @@ static int
 run_inject(struct errand *errand, struct btt_error *error)
 {
 	const struct errand_inject *inject = &errand->inject;
-	bool beyond = false;
 	int r;
 
 	job_set_stage(errand->job, "inject");
 	if (inject->raw)
-		r = inject_raw(errand->device->media, inject, &beyond);
+		r = inject_raw(errand->device, inject);
 	else
 		r = btt_inject_bad(errand->device->btt, inject->area,
 		    inject->first, inject->count, inject->how);
@@ -66,6 +70,8 @@ run_inject(struct errand *errand, struct btt_error *error)
 		return btt_error_set(error, r,
 		    "%" PRIu64 " from %" PRIu64 " on are beyond the end",
 		    inject->count, inject->first);
+	if (r == -EBUSY)
+		return btt_error_set(error, r, "it is being cleared");
 	if (r == -ENOSPC)
 		return btt_error_set(error, r,
 		    "the list of bad blocks has no room for more ranges");

@@ -123,12 +123,13 @@ def trouble(link, dice):
     area, most = dice.choice([("data", 1000), ("map", 1000), ("log", 256),
                               ("info", 2), ("raw", 30000)])
     if dice.random() < 0.5:
-        attempt("inject", {"ENODEV", "ENOSPC"}, lambda: link.call(
+        attempt("inject", {"ENODEV", "ENOSPC", "EBUSY"}, lambda: link.call(
             "inject-error", name=name, area=area,
             block=dice.randrange(most), count=1, latent=dice.random() < 0.3,
             uninject=dice.random() < 0.3))
     else:
-        attempt("clear", {"ENODEV", "EROFS", "EIO", "ECANCELED"},
+        attempt("clear", {"ENODEV", "EROFS", "EIO", "ECANCELED",
+                          "EBUSY"},
                 lambda: link.call("clear-errors", name=name))
 
 

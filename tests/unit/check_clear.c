@@ -98,6 +98,20 @@ START_TEST(inject__hits_the_sector_and_no_other)
 }
 END_TEST
 
+/* Where the first arena has a part; which: of two info blocks. */
+static uint64_t
+part_off(enum btt_area area, uint64_t which)
+{
+	struct btt_place place = { .end = 0 };
+	uint64_t off;
+
+	do {
+		off = place.end;
+		btt_find_place(fixture.btt, off, &place);
+	} while (place.area != area || place.item != which);
+	return off;
+}
+
 START_TEST(inject__refuses_what_is_not_there)
 {
 	uint64_t n;
@@ -171,21 +185,40 @@ END_TEST
 START_TEST(clear__restores_an_info_block_from_its_copy)
 {
 	uint8_t zeroes[BTT_INFO_BYTES] = { 0 };
-	struct btt_place place = { .end = 0 };
-	uint64_t off = 0;
+	uint64_t copy = (uint64_t)_i / NVARIANT, off;
 
-	set_up(_i);
-	do {
-		off = place.end;
-		btt_find_place(fixture.btt, off, &place);
-	} while (place.area != BTT_AREA_INFO || place.item != (uint64_t)_i % 2);
-	inject(BTT_AREA_INFO, (uint64_t)_i % 2, 1);
+	set_up(_i % NVARIANT);
+	off = part_off(BTT_AREA_INFO, copy);
+	inject(BTT_AREA_INFO, copy, 1);
 	ck_assert_int_eq(
 	    media_copy(fixture.media, off, zeroes, sizeof(zeroes)), 0);
 	ck_assert_int_eq(clear_all(worker), 0);
 	ck_assert_uint_eq(result.ninfo, 1);
 	ck_assert_uint_eq(result.nleft, 0);
 	assert_reopens(NSECTOR);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* A sound block that says something else would be what is opened next. */
+START_TEST(clear__restores_no_info_block_from_a_strangers)
+{
+	uint8_t block[BTT_INFO_BYTES];
+	struct btt_info info;
+	uint64_t off;
+
+	set_up(0);
+	off = part_off(BTT_AREA_INFO, 1);
+	ck_assert_int_eq(btt_info_decode(media_at(fixture.media, off), &info),
+	    BTT_INFO_VALID);
+	info.uuid[0] ^= 1;
+	btt_info_encode(&info, block);
+	ck_assert_int_eq(
+	    media_copy(fixture.media, off, block, sizeof(block)), 0);
+	inject(BTT_AREA_INFO, 0, 1);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.ninfo, 0);
+	ck_assert_uint_eq(result.nleft, BTT_INFO_BYTES / 512);
 	fixture_free(&fixture);
 }
 END_TEST
@@ -205,14 +238,10 @@ END_TEST
 START_TEST(clear__rebuilds_the_log_from_memory)
 {
 	uint8_t zeroes[512] = { 0 };
-	struct btt_place place = { .end = 0 };
-	uint64_t off = 0;
+	uint64_t off;
 
 	set_up(_i);
-	do {
-		off = place.end;
-		btt_find_place(fixture.btt, off, &place);
-	} while (place.area != BTT_AREA_LOG);
+	off = part_off(BTT_AREA_LOG, 0);
 	for (uint64_t i = 0; i < 256; i += 8)
 		ck_assert_int_eq(
 		    media_copy(fixture.media, off + i * 64, zeroes, 512), 0);
@@ -234,14 +263,10 @@ END_TEST
 START_TEST(clear__of_the_log_may_be_cut_short_anywhere)
 {
 	static uint8_t before[256 * 64], after[256 * 64];
-	struct btt_place place = { .end = 0 };
-	uint64_t off = 0;
+	uint64_t off;
 
 	set_up(0);
-	do {
-		off = place.end;
-		btt_find_place(fixture.btt, off, &place);
-	} while (place.area != BTT_AREA_LOG);
+	off = part_off(BTT_AREA_LOG, 0);
 	memcpy(before, media_at(fixture.media, off), sizeof(before));
 	inject(BTT_AREA_LOG, 0, 256);
 	ck_assert_int_eq(clear_all(worker), 0);
@@ -262,15 +287,10 @@ END_TEST
 static void
 lose_map(uint64_t sector)
 {
+	uint64_t off = part_off(BTT_AREA_MAP, 0);
 	uint8_t noise[512];
-	struct btt_place place = { .end = 0 };
-	uint64_t off = 0;
 
 	memset(noise, 0xb7, sizeof(noise));
-	do {
-		off = place.end;
-		btt_find_place(fixture.btt, off, &place);
-	} while (place.area != BTT_AREA_MAP);
 	inject(BTT_AREA_MAP, sector, 1);
 	/* What the unit is, apart from that, must not matter. */
 	ck_assert_int_eq(media_copy(fixture.media, off + sector / 128 * 512,
@@ -319,6 +339,138 @@ START_TEST(clear__of_a_range_leaves_other_maps)
 	ck_assert_uint_eq(result.nmap, 0);
 	ck_assert_uint_eq(result.nleft, 1);
 	ck_assert_int_eq(version_of(5), -EIO);
+	fixture_free(&fixture);
+}
+END_TEST
+
+static struct media_ops watched_ops;
+static unsigned nmended;
+
+static bool
+says_error(uint64_t which)
+{
+	struct btt_info info;
+
+	ck_assert_int_eq(
+	    btt_info_decode(
+		media_at(fixture.media, part_off(BTT_AREA_INFO, which)), &info),
+	    BTT_INFO_VALID);
+	return (info.flags & BTT_FLAG_ERROR) != 0;
+}
+
+static int
+mend_watched(struct media *media, uint64_t off, size_t len)
+{
+	ck_assert_ptr_eq(media, fixture.media);
+	ck_assert_uint_eq(off % 512, 0);
+	ck_assert_uint_eq(len, 512);
+	ck_assert(says_error(0) && says_error(1));
+	nmended++;
+	return 0;
+}
+
+/* Cut short after the mending, the unit would pass for sound. */
+START_TEST(clear__of_a_map_flags_the_arena_for_as_long)
+{
+	const struct media_ops *ops;
+
+	set_up(_i);
+	ops = fixture.media->ops;
+	lose_map(5);
+	watched_ops = *ops;
+	watched_ops.clear_bad = mend_watched;
+	nmended = 0;
+	fixture.media->ops = &watched_ops;
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker,
+		&(struct btt_clear_options){ .count = NSECTOR }, &result),
+	    0);
+	fixture.media->ops = ops;
+	ck_assert_uint_eq(nmended, 1);
+	ck_assert_uint_eq(result.nmap, 1);
+	ck_assert(!says_error(0) && !says_error(1));
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* While one clears, nobody else does, and nobody makes anything good. */
+static bool
+try_others(void *arg)
+{
+	const struct btt_clear_options options = { .count = NSECTOR };
+	struct btt_clear_result none;
+	unsigned *n = arg;
+
+	ck_assert_int_eq(btt_clear_bad(fixture.btt, fixture_worker(&fixture, 1),
+			     &options, &none),
+	    -EBUSY);
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_MAP, 5, 1, BTT_UNINJECT),
+	    -EBUSY);
+	++*n;
+	return false;
+}
+
+START_TEST(clear__is_for_one_at_a_time)
+{
+	unsigned n = 0;
+	const struct btt_clear_options options = {
+		.count = NSECTOR,
+		.is_unwanted = try_others,
+		.arg = &n,
+	};
+
+	set_up(_i);
+	lose_map(5);
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &result), 0);
+	ck_assert_uint_gt(n, 1);
+	ck_assert_uint_eq(result.nmap, 1);
+	ck_assert_uint_eq(result.nleft, 0);
+	/* And for the next one after that. */
+	ck_assert_int_eq(clear_all(worker), 0);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* At every moment at which somebody may say so. */
+static bool
+lose_another(void *arg)
+{
+	unsigned *n = arg;
+
+	if ((*n)-- == 0)
+		inject(BTT_AREA_MAP, 300, 1);
+	return false;
+}
+
+/* A unit that is met to be lost after the others keeps its own blocks. */
+START_TEST(clear__of_a_map_leaves_what_is_lost_meanwhile)
+{
+	unsigned n = (unsigned)_i / NVARIANT;
+	const struct btt_clear_options options = {
+		.count = 128,
+		.is_unwanted = lose_another,
+		.arg = &n,
+	};
+
+	set_up(_i % NVARIANT);
+	write_sector(worker, 300, 1);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	lose_map(5);
+	ck_assert_int_eq(
+	    btt_clear_bad(fixture.btt, worker, &options, &result), 0);
+	ck_assert_uint_le(result.nmap, 1);
+	ck_assert_uint_eq(result.nleft, 2 - result.nmap);
+	/* It was planted only: what it says still holds. */
+	ck_assert_int_eq(
+	    btt_inject_bad(fixture.btt, BTT_AREA_MAP, 300, 1, BTT_UNINJECT), 0);
+	ck_assert_int_eq(version_of(300), 1);
+	ck_assert_int_eq(clear_all(worker), 0);
+	ck_assert_uint_eq(result.nleft, 0);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		write_sector(worker, i, 1);
+	assert_reopens(NSECTOR);
 	fixture_free(&fixture);
 }
 END_TEST
@@ -474,7 +626,8 @@ clear_suite(void)
 	tcase_add_loop_test(
 	    tc, clear__of_a_zeroed_sector_loses_nothing, 0, NVARIANT);
 	tcase_add_loop_test(
-	    tc, clear__restores_an_info_block_from_its_copy, 0, NVARIANT);
+	    tc, clear__restores_an_info_block_from_its_copy, 0, 2 * NVARIANT);
+	tcase_add_test(tc, clear__restores_no_info_block_from_a_strangers);
 	tcase_add_test(tc, clear__leaves_two_info_blocks_that_are_bad);
 	tcase_add_loop_test(
 	    tc, clear__rebuilds_the_log_from_memory, 0, NVARIANT);
@@ -486,6 +639,11 @@ clear_suite(void)
 	    tc, clear__of_a_range_leaves_other_maps, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, clear__rebuilds_a_map_while_others_write, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_a_map_flags_the_arena_for_as_long, 0, NVARIANT);
+	tcase_add_loop_test(tc, clear__is_for_one_at_a_time, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_a_map_leaves_what_is_lost_meanwhile, 0, 3 * NVARIANT);
 	tcase_add_test(tc, clear__can_be_stopped);
 	tcase_add_loop_test(tc, clear__goes_with_writes, 0, NVARIANT);
 	suite_add_tcase(suite, tc);

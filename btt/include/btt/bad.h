@@ -65,6 +65,15 @@ enum btt_inject {
 int btt_inject_bad(struct btt *btt, enum btt_area area, uint64_t first,
     uint64_t count, enum btt_inject how) BTT_MUST_CHECK;
 
+/*
+ * Of those who clear, or take back what was planted, there is one at a time for
+ * a device: what is lost must stay so until it has been rebuilt.  Called by
+ * btt_clear_bad, and by btt_inject_bad with BTT_UNINJECT; for others who take
+ * back (media_uninject_bad).  Returns 0 or -EBUSY.
+ */
+int btt_begin_clearing(struct btt *btt) BTT_MUST_CHECK;
+void btt_end_clearing(struct btt *btt);
+
 struct btt_clear_options {
 	uint64_t first, count; /* sectors to be cleared */
 	/* Asked now and then whether to go on; may be NULL. */
@@ -106,8 +115,8 @@ struct btt_clear_result {
  * so fast that no look at them is enough.
  * All is durable on return.
  *
- * Errors: -EROFS and others as btt_write; -ECANCELED; ret_result is set in any
- * case.
+ * Errors: -EROFS and others as btt_write; -ECANCELED; -EBUSY if somebody else
+ * clears this device; ret_result is set in any case.
  */
 int btt_clear_bad(struct btt *btt, struct btt_worker *worker,
     const struct btt_clear_options *options,
