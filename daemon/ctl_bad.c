@@ -115,11 +115,17 @@ find_mistake(const struct inject_options *options)
 {
 	if (options->raw && options->area.given)
 		return "--raw and --area exclude each other";
-	if (options->status && (options->block.given || options->uninject))
+	if (options->status &&
+	    (options->block.given || options->count.given ||
+		options->area.given || options->raw || options->uninject ||
+		options->no_notify))
 		return "--status is for looking only";
 	if (options->uninject && options->no_notify)
 		return "--no-notify is for what is injected";
-	if (!options->status && !options->uninject && !options->block.given)
+	/* Nothing but --uninject means all there is. */
+	if (!options->status && !options->block.given &&
+	    (!options->uninject || options->count.given ||
+		options->area.given || options->raw))
 		return "where? --block is missing";
 	return NULL;
 }
@@ -201,7 +207,7 @@ tell_cleared(
 		    "%s: %s\n", call->operand, json_get_text(job, "message"));
 }
 
-/* One verb for all names; what is not in common is in the first of args. */
+/* One verb for all names. */
 static int
 ask_all(const struct clear_options *options, const char *verb,
     const char **names, size_t n)

@@ -4,6 +4,7 @@
  * waits for a device.
  */
 #include <assert.h>
+#include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,10 @@ run_list(const void *arg, char *const operands[])
 	int status, r;
 	size_t i;
 
+	if (options->jobs && operands[0] != NULL) {
+		warnx("list: --jobs are all devices' jobs");
+		return CTL_EXIT_USAGE;
+	}
 	if (options->jobs)
 		return ctl_jobs.run(options, operands);
 	remote = ctl_online_open(&options->online, &status);

@@ -129,7 +129,7 @@ print_detail(FILE *out, struct json_object *frame)
 	for (i = 0; ranges != NULL && i < json_object_array_length(ranges);
 	     i++) {
 		range = json_object_array_get_idx(ranges, i);
-		printf(", %s blocks of 512 bytes from %s",
+		fprintf(out, ", %s blocks of 512 bytes from %s",
 		    json_get_text(range, "length"),
 		    json_get_text(range, "offset"));
 	}

@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 
 #include <assert.h>
-#include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -50,42 +50,32 @@ struct reading {
 	struct timespec time;
 };
 
-static volatile sig_atomic_t stopped;
-
+/*
+ * Ending is what users do with it, and no failure.  Each table is flushed, the
+ * terminal is as it was, and nothing of ours needs more, whatever we wait for.
+ */
 static void
 on_stop(int signal_number)
 {
 	(void)signal_number;
-	stopped = 1;
+	_exit(0);
 }
 
-/* Ending is what users do with it: no failure, and the terminal is left tidy. */
 static void
-take_signals(sigset_t *ret_open)
+take_signals(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_stop };
-	sigset_t blocked;
 	size_t i;
 
-	(void)sigemptyset(&blocked);
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		(void)sigaddset(&blocked, numbers[i]);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		(void)sigaction(numbers[i], &action, NULL);
-	}
-	/* They come while we wait, and at no other time. */
-	(void)sigprocmask(SIG_BLOCK, &blocked, ret_open);
 }
 
-/* Returns false if it was told to stop. */
-static bool
-wait_ms(uint64_t ms, const sigset_t *open)
+static void
+wait_ms(uint64_t ms)
 {
-	const struct timespec time = { (time_t)(ms / 1000),
-		(long)(ms % 1000) * 1000000 };
-
-	(void)ppoll(NULL, 0, &time, open);
-	return !stopped;
+	(void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
 static double
@@ -97,8 +87,7 @@ seconds_between(const struct timespec *from, const struct timespec *to)
 
 /* A server that is being replaced is waited for, but not the first one. */
 static struct remote *
-connect_again(
-    const struct top_options *options, const sigset_t *open, int *ret_status)
+connect_again(const struct top_options *options, int *ret_status)
 {
 	struct btt_error error = { "" };
 	struct remote *remote;
@@ -107,19 +96,18 @@ connect_again(
 	for (i = 0; i < NRETRY; i++) {
 		if (remote_open(options->online.socket, &remote, &error) == 0)
 			return remote;
-		if (!wait_ms(RETRY_MS, open))
-			return NULL; /* *ret_status is 0 */
+		wait_ms(RETRY_MS);
 	}
 	return ctl_online_open(&options->online, ret_status);
 }
 
 /*
  * Each time anew: the server may be another one by now, and nobody's place is
- * taken in between.  The stats are NULL with a status, or if it is to stop.
+ * taken in between.  The stats are NULL with a status.
  */
 static int
 read_stats(const struct top_options *options, const char *name, bool again,
-    const sigset_t *open, struct reading *ret_reading)
+    struct reading *ret_reading)
 {
 	struct json_object *args = ctl_new_object();
 	struct remote *remote;
@@ -128,7 +116,7 @@ read_stats(const struct top_options *options, const char *name, bool again,
 	ctl_add_bool(args, "buckets", true);
 	if (name != NULL)
 		ctl_add_text(args, "name", name);
-	remote = again ? connect_again(options, open, &status)
+	remote = again ? connect_again(options, &status)
 		       : ctl_online_open(&options->online, &status);
 	ret_reading->stats = NULL;
 	if (remote == NULL) {
@@ -202,8 +190,7 @@ show(const struct top_options *options, const struct reading *before,
 }
 
 static int
-follow(
-    const struct top_options *options, const char *name, const sigset_t *open)
+follow(const struct top_options *options, const char *name)
 {
 	const bool drawn = !options->batch && !options->online.common.json &&
 	    isatty(STDOUT_FILENO);
@@ -214,11 +201,11 @@ follow(
 	uint32_t n = 0;
 	int status;
 
-	status = read_stats(options, name, false, open, &before);
+	status = read_stats(options, name, false, &before);
 	while (status == 0 &&
-	    (!options->count.given || n < options->count.value) &&
-	    wait_ms(delay_ms, open)) {
-		status = read_stats(options, name, true, open, &now);
+	    (!options->count.given || n < options->count.value)) {
+		wait_ms(delay_ms);
+		status = read_stats(options, name, true, &now);
 		if (now.stats == NULL)
 			break;
 		show(options, &before, &now, drawn);
@@ -236,10 +223,8 @@ follow(
 static int
 run(const void *arg, char *const operands[])
 {
-	sigset_t open;
-
-	take_signals(&open);
-	return follow(arg, operands[0], &open);
+	take_signals();
+	return follow(arg, operands[0]);
 }
 
 static_assert(sizeof(struct top_options) <= CTL_OPTIONS_MAX, "room");

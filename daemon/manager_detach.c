@@ -249,17 +249,6 @@ leave(struct manager *manager, struct device *device)
 	registry_remove(manager->registry, device);
 }
 
-static bool
-is_to_be_wiped(struct device *device)
-{
-	bool is;
-
-	mutex_lock(&device->lock);
-	is = device->wipe;
-	mutex_unlock(&device->lock);
-	return is;
-}
-
 static void
 run_detach(struct work *work)
 {
@@ -285,7 +274,7 @@ run_detach(struct work *work)
 	}
 	if ((r = device_close(device)) < 0)
 		tell_flush_error(device, r);
-	if (is_to_be_wiped(device)) {
+	if (device->wipe) {
 		job_set_stage(job, "wipe");
 		r2 = device_wipe(device, &error);
 	}

@@ -263,17 +263,23 @@ is_ours(dev_t dev)
 int
 mount_find(const char *path, struct mount **ret_mount)
 {
-	struct mount *mnt;
+	struct mount *mnt = NULL;
 	struct statx stx;
+	char *real;
 	int r;
 
+	/* As mount_new has it; that asks no server for anything. */
+	if ((real = realpath(path, NULL)) == NULL)
+		return -errno;
 	/* Its last component may not be asked for what it is. */
-	if ((r = look_at(path, &stx)) < 0)
-		return r;
-	if ((stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 ||
-	    !is_ours(makedev(stx.stx_dev_major, stx.stx_dev_minor)))
-		return -ENOENT;
-	if ((r = mount_adopt(path, -1, &mnt)) < 0)
+	if ((r = look_at(real, &stx)) == 0 &&
+	    ((stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 ||
+		!is_ours(makedev(stx.stx_dev_major, stx.stx_dev_minor))))
+		r = -ENOENT;
+	if (r == 0)
+		r = mount_adopt(real, -1, &mnt);
+	free(real);
+	if (r < 0)
 		return r;
 	mnt->adopted = false;
 	mnt->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);

@@ -173,7 +173,7 @@ static bool
 run_steps(struct scrub *scrub, struct btt_worker *worker)
 {
 	const uint64_t rate = scrub->options.rate;
-	uint64_t step = rate / STEP_PART, begun = now_ns(), now = begun;
+	uint64_t step = rate / STEP_PART, begun = now_ns(), now;
 	uint64_t bytes;
 	bool more;
 
@@ -339,6 +339,8 @@ start_pinned(struct manager *manager, struct device *device,
 	}
 	job_unref(old);
 	*ret_job = job_ref(scrub->job);
+	/* What is told has begun, also for a server after this one. */
+	note_progress(scrub);
 	tell_started(scrub);
 	workqueue_add(manager->scrubs, &scrub->work);
 	return 0;
