@@ -14,6 +14,8 @@ function(bttfs_e2e_test name script)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  # A script gives back what it holds only if it ends before it is killed.
+  math(EXPR limit "${arg_TIMEOUT} - 30")
   add_test(NAME ${name}
     COMMAND bash ${e2e_dir}/${script} ${arg_UNPARSED_ARGUMENTS})
   set_tests_properties(${name} PROPERTIES
@@ -22,7 +24,7 @@ function(bttfs_e2e_test name script)
     SKIP_RETURN_CODE 77
     RUN_SERIAL ON
     FIXTURES_REQUIRED e2e
-    ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttfs>;BTTFS_SUPPORT=$<TARGET_FILE_DIR:storm>;BTTFS_SCRATCH=${e2e_scratch}")
+    ENVIRONMENT "BTTFS_BIN=$<TARGET_FILE_DIR:bttfs>;BTTFS_SUPPORT=$<TARGET_FILE_DIR:storm>;BTTFS_SCRATCH=${e2e_scratch};BTTFS_TIME_LIMIT=${limit}")
 endfunction()
 
 bttfs_e2e_test(e2e-fixtures test-fixtures.sh LABELS e2e)

@@ -14,6 +14,7 @@
 #	BTTFS_BIN      where bttfs and bttctl are
 #	BTTFS_SUPPORT  where the tests' own programs are
 #	BTTFS_SCRATCH  a directory on a disk
+#	BTTFS_TIME_LIMIT  seconds, if those are fewer
 #
 # Exit status: 0 all held, 1 something did not, 77 cannot be run here, 124 out
 # of time.
@@ -25,7 +26,10 @@ export LC_ALL=C
 # started: so it ends even while it waits for a program that does not.
 if [ -z "${e2e_limited-}" ]; then
 	export e2e_limited=yes
-	exec timeout -k 60 "${time_limit:?}" "$BASH" "$0" "$@"
+	if [ "${BTTFS_TIME_LIMIT:-$time_limit}" -lt "${time_limit:?}" ]; then
+		time_limit=$BTTFS_TIME_LIMIT
+	fi
+	exec timeout -k 25 "$time_limit" "$BASH" "$0" "$@"
 fi
 unset e2e_limited
 

@@ -79,7 +79,13 @@ measure midway
 check "the clients disagree, seed $((seed + 1))" \
     storm $((seconds - seconds / 2)) $((seed + 1))
 measure after
-same "descriptors" "${count[before-descriptors]}" "${count[after-descriptors]}"
+if [ "${count[before-descriptors]}" != "${count[after-descriptors]}" ]; then
+	# Which, and are they on their way only?
+	sleep 5
+	ls -l "/proc/$(server_of "${daemons[$control_mnt]}")/fd"
+	fail "descriptors: ${count[after-descriptors]}, not" \
+	    "${count[before-descriptors]}, 5 s later $(server_count descriptors)"
+fi
 # More are started while others are stuck in a slow store, up to a limit.
 check "there are ${count[after-threads]} threads" \
     test "${count[after-threads]}" -le $((count[before-threads] + 16))

@@ -128,10 +128,11 @@ fi
 keeper=$(user pgrep --full --oldest -- "$work/home/disk")
 # shellcheck disable=SC2016 # for that shell
 setpriv --reuid 65534 --regid 65534 --clear-groups \
-    sh -c 'exec sleep 100 <"$1"' sh "$work/home/mnt/mine" &
+    sh -c 'exec <"$1"; : >"$2"; exec sleep 100' sh "$work/home/mnt/mine" \
+    "$work/home/holds" &
 holder=$!
 defer kill_child "$holder"
-sleep 0.5
+wait_for 20 test -e "$work/home/holds" || die "nobody holds it"
 kill -TERM "$keeper"
 sleep 1
 check "it is gone while it is in use" user test -f "$work/home/mnt/mine"

@@ -57,7 +57,7 @@ same "lines of two tables" 4 "$(wc -l <"$work/table")"
 check "no escape belongs into a file" bash -c "! grep -q $'\\033' '$work/table'"
 # Ending it is what one does with it.
 background "$work/out" "$bttctl" top --socket "$socket"
-sleep 0.5
+wait_for 20 test -s "$work/out" || fail "top shows nothing"
 kill -TERM "$child"
 end_of 10 "$child"
 same "status of top after SIGTERM" 0 "$child_status"
