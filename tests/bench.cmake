@@ -39,6 +39,7 @@ target_include_directories(memory_server PRIVATE ${PROJECT_SOURCE_DIR}/daemon)
 target_link_libraries(memory_server PRIVATE bttfs_flags PkgConfig::URING
   Threads::Threads)
 add_test(NAME bench-fuse-quick COMMAND python3
-  ${CMAKE_CURRENT_SOURCE_DIR}/bench/fuse_bench.py --quick ${PROJECT_BINARY_DIR})
+  ${CMAKE_CURRENT_SOURCE_DIR}/bench/fuse_bench.py --quick
+  --disk ${CMAKE_CURRENT_BINARY_DIR} ${PROJECT_BINARY_DIR})
 set_tests_properties(bench-fuse-quick PROPERTIES LABELS bench TIMEOUT 300
   SKIP_RETURN_CODE 77 RUN_SERIAL ON)

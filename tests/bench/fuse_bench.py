@@ -2,19 +2,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A file in a FUSE mount: bttfs, the floor, and the peers on this machine.
 
-usage: fuse_bench.py [--quick] [--json FILE] [--plot FILE.svg] [--rounds N]
-                     [--slice SECONDS] [--size MIB] [--filter WORDS]
-                     [--subjects NAME,...] [--loop] [--calls] BUILD
+usage: fuse_bench.py [--quick] [--wide] [--json FILE] [--plot FILE.svg]
+                     [--rounds N] [--slice SECONDS] [--size MIB] [--disk DIR]
+                     [--filter WORDS] [--subjects NAME,...] [--loop] [--calls]
+                     [--list] BUILD
 
 BUILD holds tests/memory_server and daemon/bttfs.  Every round measures each
 cell with each subject, one after the other, in reverse order every other time.
 A line shows the median of each, and in brackets bttfs's rate by the other's:
-the median of the rounds' ratios.  Believe that, not the rates.
+the median of the rounds' ratios.  Believe that, not the rates.  Where there is
+a goal for that, it is shown with whether it is met.
 
 memory is the floor of all: a server of our own that copies and does nothing
 else; memory-ring and bttfs-ring use the kernel's io_uring transport, for which
-its parameter fuse.enable_uring is set meanwhile.  --loop puts a loop device on
-each.  --calls counts system calls of a request instead.  Needs root, fio.
+its parameter fuse.enable_uring is set meanwhile.  Those named -file, and file,
+the floor there, are on files in DIR (/var/tmp), at most 256 MiB each; "disk" is
+what that disk wrote for each request, whoever wanted it, "own" what the server
+made dirty, of which a large folio counts whole.
+
+The cells are those that have a goal; --wide takes all, --filter those of all
+that have each of WORDS and none that has a minus, as "4K -cached"; --list shows
+them.  --loop puts a loop device on each.  --calls counts system calls of a
+request instead.  Needs root, fio.
 """
 import argparse
 import json
@@ -28,42 +37,19 @@ import sys
 import tempfile
 import time
 
+import fuse_disks
 import fuse_servers
+import plots
+from fuse_cells import CELLS, GOALS, RING_CPU_GOAL, choose
+from fuse_disks import disk_bytes
 from fuse_servers import Missing, PARAMETER, Subject, needs
 
-# name: sector size, fio's options
-CELLS = {
-    "4K random read, 1 job": (4096, "randread 4k psync 1 1"),
-    "4K random read, 2 jobs": (4096, "randread 4k psync 1 2"),
-    "4K random read, 4 jobs": (4096, "randread 4k psync 1 4"),
-    "4K random read, depth 16": (4096, "randread 4k libaio 16 1"),
-    "4K random read, depth 16, 4 jobs": (4096, "randread 4k libaio 16 4"),
-    "4K random write, 1 job": (4096, "randwrite 4k psync 1 1"),
-    "4K random write, 4 jobs": (4096, "randwrite 4k psync 1 4"),
-    "4K random write, depth 16": (4096, "randwrite 4k libaio 16 1"),
-    "4K random write, depth 16, 4 jobs": (4096, "randwrite 4k libaio 16 4"),
-    "4K random write, each synced": (4096, "randwrite 4k psync 1 1 --fdatasync=1"),
-    "512 random read, 1 job": (512, "randread 512 psync 1 1"),
-    "512 random write, 1 job": (512, "randwrite 512 psync 1 1"),
-    "512 random write, 4 jobs": (512, "randwrite 512 psync 1 4"),
-    "128K read, 1 job": (4096, "read 128k psync 1 1"),
-    "128K write, 1 job": (4096, "write 128k psync 1 1"),
-    "1M read, 1 job": (4096, "read 1m psync 1 1"),
-    "1M write, 1 job": (4096, "write 1m psync 1 1"),
-    "1M read, depth 16": (4096, "read 1m libaio 16 1"),
-    "1M write, depth 16": (4096, "write 1m libaio 16 1"),
-    "4K random read, 1 job, cached": (4096, "randread 4k psync 1 1 --direct=0"),
-    "4K random write, 1 job, cached": (4096, "randwrite 4k psync 1 1 --direct=0"),
-    "1M read, 1 job, cached": (4096, "read 1m psync 1 1 --direct=0"),
-}
-QUICK = ("4K random read, 1 job", "4K random write, 4 jobs",
-         "512 random write, 1 job", "1M read, 1 job")
-
+KINDS = fuse_servers.ALL + fuse_disks.ALL
 
 class Slice:
     """What fio found: requests a second, their latency, our processor time."""
 
-    def __init__(self, report, cpu_seconds):
+    def __init__(self, report, cpu_seconds, dirtied_bytes, disk_bytes):
         jobs = report["jobs"]
         sides = [job[side] for job in jobs for side in ("read", "write")
                  if job[side]["total_ios"] > 0]
@@ -76,14 +62,19 @@ class Slice:
         self.p50_us = latency.get("50.000000", 0) / 1000
         self.p99_us = latency.get("99.000000", 0) / 1000
         self.cpu_us = cpu_seconds * 1e6 / n
+        self.dirtied = dirtied_bytes / n
+        self.disk = disk_bytes / n
 
 
 def fio(path, size, work, seconds):
     words = work.split()
     pattern, block, engine, depth, njob = words[:5]
+    # Sequential jobs each have a part of their own.
+    part = size // int(njob) if pattern in ("read", "write") else size
     argv = ["fio", "--name=x", f"--filename={path}", "--allow_file_create=0",
             f"--rw={pattern}", f"--bs={block}", f"--ioengine={engine}",
-            f"--iodepth={depth}", f"--numjobs={njob}", f"--size={size}",
+            f"--iodepth={depth}", f"--numjobs={njob}", f"--size={part}",
+            f"--offset_increment={part if part < size else 0}",
             "--direct=1", "--time_based", f"--runtime={round(seconds * 1000)}ms",
             "--group_reporting", "--randrepeat=0", "--norandommap",
             "--output-format=json", *words[5:]]
@@ -95,9 +86,11 @@ def fio(path, size, work, seconds):
 
 
 def measure(subject, path, work, seconds):
-    before = subject.cpu_seconds()
+    cpu, dirtied = subject.cpu_seconds(), subject.dirtied_bytes()
+    disk = disk_bytes()
     report = fio(path, subject.size, work, seconds)
-    return Slice(report, subject.cpu_seconds() - before)
+    return Slice(report, subject.cpu_seconds() - cpu,
+                 subject.dirtied_bytes() - dirtied, disk_bytes() - disk)
 
 
 class Loops:
@@ -111,12 +104,12 @@ class Loops:
         path = subject.path(sector)
         if not self.wanted:
             return path
-        if path not in self.devices:
-            self.devices[path] = subprocess.run(
+        if (path, sector) not in self.devices:
+            self.devices[path, sector] = subprocess.run(
                 ["losetup", "--find", "--show", "--direct-io=on",
                  f"--sector-size={sector}", path],
                 check=True, capture_output=True, text=True).stdout.strip()
-        return self.devices[path]
+        return self.devices[path, sector]
 
     def detach(self):
         for device in self.devices.values():
@@ -129,43 +122,70 @@ def human(rate, nbyte, work):
     return f"{rate / 1000:.1f} k/s"
 
 
-def ours_for(name):
-    return "bttfs-ring" if name.endswith("-ring") else "bttfs"
-
-
 def run_cell(cell, subjects, loops, args):
     """Slices by subject, one a round."""
-    sector, work = CELLS[cell]
     slices = {subject.name: [] for subject in subjects}
     for number in range(args.rounds):
         order = subjects if number % 2 == 0 else subjects[::-1]
         for subject in order:
             slices[subject.name].append(measure(
-                subject, loops.path(subject, sector), work, args.slice))
+                subject, loops.path(subject, CELLS[cell].sector),
+                CELLS[cell].work, args.slice))
     return slices
 
 
-def row_of(cell, slices):
+def ratio_of(ours, others, what):
+    """Median of the rounds' ratios; 0 where it is too little to measure."""
+    return statistics.median(
+        getattr(our, what) / getattr(other, what) if getattr(other, what)
+        else 0 for our, other in zip(ours, others))
+
+
+def row_of(cell, slices, goals):
     row = {"cell": cell, "subjects": {}}
     for name, found in slices.items():
         middle = {what: statistics.median(getattr(s, what) for s in found)
-                  for what in ("rate", "bytes", "p50_us", "p99_us", "cpu_us")}
-        ours = slices.get(ours_for(name))
-        if ours is not None and name != ours_for(name):
-            middle["ratio"] = statistics.median(
-                our.rate / other.rate for our, other in zip(ours, found))
+                  for what in ("rate", "bytes", "p50_us", "p99_us", "cpu_us",
+                               "disk", "dirtied")}
         row["subjects"][name] = middle
+        ours = next(kind.ours for kind in KINDS if kind.name == name)
+        if ours == name or ours not in slices:
+            continue
+        middle["ratio"] = ratio_of(slices[ours], found, "rate")
+        if name in goals:
+            middle["goal"] = goals[name]
+            middle["met"] = middle["ratio"] >= goals[name]
+    if "memory-ring" in goals and {"bttfs", "bttfs-ring"} <= slices.keys():
+        ratio = ratio_of(slices["bttfs-ring"], slices["bttfs"], "cpu_us")
+        row["ring_cpu"] = {"ratio": ratio, "goal": RING_CPU_GOAL,
+                           "met": ratio <= RING_CPU_GOAL}
     return row
 
 
+def verdict(of):
+    return "met" if of["met"] else "missed"
+
+
 def show(row):
-    work = CELLS[row["cell"]][1]
+    cell = CELLS[row["cell"]]
     print(f"{row['cell']}:")
     for name, middle in row["subjects"].items():
         ratio = f"[{middle['ratio']:.2f}]" if "ratio" in middle else ""
-        print(f"  {name:12} {human(middle['rate'], middle['bytes'], work):>12}"
+        print(f"  {name:12} "
+              f"{human(middle['rate'], middle['bytes'], cell.work):>12}"
               f" {ratio:7} p50 {middle['p50_us']:.1f} p99 "
-              f"{middle['p99_us']:.1f} us, server {middle['cpu_us']:.1f} us")
+              f"{middle['p99_us']:.1f} us, server {middle['cpu_us']:.1f} us",
+              end="")
+        if cell.bed == "disk":
+            print(f", disk {middle['disk'] / 1024:.1f} K, own "
+                  f"{middle['dirtied'] / 1024:.1f} K", end="")
+        if "goal" in middle:
+            print(f", goal {middle['goal']:.2f}: {verdict(middle)}", end="")
+        print()
+    if "ring_cpu" in row:
+        cpu = row["ring_cpu"]
+        print(f"  processor time of bttfs-ring by bttfs's {cpu['ratio']:.2f}, "
+              f"goal {cpu['goal']:.2f}: {verdict(cpu)}")
     sys.stdout.flush()
 
 
@@ -192,62 +212,24 @@ def count_calls(subject, path, work):
 def show_calls(subjects, loops):
     for cell in ("4K random read, 1 job", "4K random read, depth 16",
                  "4K random write, 1 job", "1M read, 1 job"):
-        sector, work = CELLS[cell]
         print(f"{cell}, system calls of a request:", end="")
         for subject in subjects:
-            n = count_calls(subject, loops.path(subject, sector), work)
+            path = loops.path(subject, CELLS[cell].sector)
+            n = count_calls(subject, path, CELLS[cell].work)
             print(f"  {subject.name} {n:.2f}", end="")
         print(flush=True)
 
 
-def plot(rows, path):
-    """Bars of each cell's rates by the floor's."""
-    if shutil.which("gnuplot") is None:
-        print("no plot: gnuplot is not there", file=sys.stderr)
-        return
-    names = []
-    for row in rows:
-        names += [n for n in row["subjects"] if n not in names]
-    floor = names[0]
-    with tempfile.NamedTemporaryFile("w", suffix=".dat") as data:
-        for row in rows:
-            base = row["subjects"][floor]["rate"]
-            values = [str(row["subjects"].get(n, {"rate": 0})["rate"] / base)
-                      for n in names]
-            data.write(f'"{row["cell"]}"\t' + "\t".join(values) + "\n")
-        data.flush()
-        columns = ", ".join(
-            f"'{data.name}' using {i + 2}{':xtic(1)' if i == 0 else ''} "
-            f"title '{name}'" for i, name in enumerate(names))
-        script = f"""
-            set terminal svg size 1200,520 font 'sans,11'
-            set output '{path}'
-            set datafile separator '\\t'
-            set style data histograms
-            set style fill solid 0.85 noborder
-            set boxwidth 0.9
-            set ylabel "requests a second, by those of '{floor}'"
-            set grid ytics lc rgb '#dddddd'
-            set xtics rotate by -35 nomirror
-            set key outside top center horizontal
-            set rmargin 14
-            plot {columns}
-        """
-        subprocess.run(["gnuplot"], input=script, text=True, check=True)
-    with open(path) as file:
-        lines = [line.rstrip() + "\n" for line in file]
-    with open(path, "w") as file:
-        file.writelines(lines)
-
-
-def start(work, args):
+def start(work, beds, args):
+    """What is wanted of these beds."""
+    wanted = args.subjects.split(",") if args.subjects else \
+        [kind.name for kind in KINDS if kind.is_usual]
     subjects = []
-    for kind in fuse_servers.ALL:
-        wanted = args.subjects.split(",") if args.subjects else \
-            [k.name for k in fuse_servers.ALL if k.is_usual]
-        if kind.name not in wanted:
+    for kind in KINDS:
+        if kind.name not in wanted or kind.bed not in beds:
             continue
-        subject = kind(work, args.size << 20)
+        size = min(args.size, 256) if kind.bed == "disk" else args.size
+        subject = kind(work, size << 20)
         try:
             subject.start()
         except Missing as why:
@@ -278,10 +260,11 @@ def set_parameter(value):
 
 def parse():
     parser = argparse.ArgumentParser(add_help=False)
-    for flag in ("--quick", "--loop", "--calls", "--help"):
+    for flag in ("--quick", "--wide", "--loop", "--calls", "--list", "--help"):
         parser.add_argument(flag, action="store_true")
     for option in ("--json", "--plot", "--filter", "--subjects"):
         parser.add_argument(option)
+    parser.add_argument("--disk", default="/var/tmp")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--slice", type=float)
     parser.add_argument("--size", type=int)
@@ -296,24 +279,35 @@ def parse():
     return args
 
 
-def run(subjects, loops, args):
+def run(cells, subjects, loops, args):
     rows = []
     if args.calls:
         show_calls(subjects, loops)
         return rows
-    for cell in CELLS:
-        if args.quick and cell not in QUICK or \
-                args.filter and not all(w in cell.replace(",", "").split()
-                                        for w in args.filter.split()):
-            continue
-        rows.append(row_of(cell, run_cell(cell, subjects, loops, args)))
+    for cell in cells:
+        here = [s for s in subjects if s.bed == CELLS[cell].bed]
+        goals = {} if args.loop else GOALS.get(cell, {})
+        rows.append(row_of(cell, run_cell(cell, here, loops, args), goals))
         show(rows[-1])
     return rows
 
 
+def save(rows, args):
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump({"rows": rows}, file, indent=1)
+            file.write("\n")
+    if args.plot:
+        plots.plot_fuse(rows, args.plot)
+
+
 def main():
     args = parse()
-    Subject.build = args.build
+    Subject.build, Subject.disk = args.build, args.disk
+    cells = choose(args.quick, args.wide, args.filter)
+    if args.list or not cells:
+        print("\n".join(cells) or "no cell has these words")
+        return 0 if cells else 1
     if os.geteuid() != 0:
         print("needs root")
         return 77
@@ -326,21 +320,17 @@ def main():
     work = tempfile.mkdtemp(prefix="bttfs-bench-")
     before = set_parameter("Y")
     subjects, loops = [], Loops(args.loop)
+    beds = {"ram"} if args.calls else {CELLS[cell].bed for cell in cells}
     try:
-        subjects = start(work, args)
-        rows = run(subjects, loops, args)
+        subjects = start(work, beds, args)
+        rows = run(cells, subjects, loops, args)
     finally:
         loops.detach()
         for subject in subjects:
             subject.stop()
         set_parameter(before)
         shutil.rmtree(work, ignore_errors=True)
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump({"rows": rows}, file, indent=1)
-            file.write("\n")
-    if args.plot:
-        plot(rows, args.plot)
+    save(rows, args)
     return 0
 
 

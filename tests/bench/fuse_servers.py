@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the benchmark's FUSE half measures: each serves one file of RAM.
+"""What the benchmark's FUSE half measures: each serves one file of RAM, and in
+fuse_disks.py of a disk.
 
 A subject is started, has a path per sector size, knows its processes, and is
 stopped.  start() raises Missing where what it needs is not there.
@@ -55,6 +56,8 @@ def descendants(pids):
 
 class Subject:
     name = ""
+    bed = "ram"
+    ours = "bttfs"   # of the same kind: what this is compared with
     is_usual = True  # else only when asked for
 
     def __init__(self, work, size):
@@ -76,8 +79,12 @@ class Subject:
         with open(os.path.join(self.directory, "log")) as file:
             return file.read().strip()
 
+    def unique(self):
+        run = os.path.basename(os.path.dirname(self.directory))
+        return f"{run}-{self.name}"
+
     def ram_file(self, name, size):
-        path = f"/dev/shm/{os.path.basename(os.path.dirname(self.directory))}-{self.name}-{name}"
+        path = f"/dev/shm/{self.unique()}-{name}"
         self.files.append(path)
         with open(path, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
@@ -113,6 +120,18 @@ class Subject:
                 continue
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def dirtied_bytes(self):
+        """Of pages that it made dirty, for a disk to write."""
+        total = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/io") as file:
+                    fields = dict(line.split(": ") for line in file)
+            except OSError:
+                continue
+            total += int(fields["write_bytes"])
+        return total
 
     def stop(self):
         for path in reversed(self.mounts):
@@ -158,6 +177,7 @@ class Memory(Subject):
 
 class MemoryRing(Memory):
     name = "memory-ring"
+    ours = "bttfs-ring"
     options = ["-r"]
 
 
@@ -166,31 +186,41 @@ class Bttfs(Subject):
     name = "bttfs"
     options = []
 
-    def begin(self):
-        programs = os.path.join(Subject.build, "daemon")
+    def __init__(self, work, size):
+        super().__init__(work, size)
         self.paths = {}
+
+    def begin(self):
         for sector in (4096, 512):
-            backing = self.ram_file(str(sector), self.size + (self.size >> 4) +
-                                    (32 << 20))
-            subprocess.run([programs + "/bttctl", "create", "--force",
-                            "--quiet", "--sector", str(sector), "--nfree",
-                            "256", backing], check=True)
-            mountpoint = self.mountpoint(str(sector))
-            options = ["granularity=cacheline", "name=disk", *self.options]
-            server = self.spawn([programs + "/bttfs", "-f", "-o",
-                                 ",".join(options), backing, mountpoint])
-            path = os.path.join(mountpoint, "disk")
-            wait_for(lambda: server.poll() is not None or
-                     os.path.exists(path), 20, self.name)
-            if server.poll() is not None:
-                raise RuntimeError(f"bttfs ended: {self.said()}")
-            self.paths[sector] = path
-            # Sectors that were never written are answered without a read.
-            with open("/dev/urandom", "rb") as source, \
-                    open(path, "r+b") as file:
-                block = source.read(1 << 20)
-                for _ in range(self.size >> 20):
-                    file.write(block)
+            backing = self.ram_file(str(sector), self.backing_bytes())
+            self.serve(sector, backing, ["--nfree", "256"],
+                       ["granularity=cacheline", *self.options])
+            self.fill(self.paths[sector])
+
+    def backing_bytes(self):
+        return self.size + (self.size >> 4) + (32 << 20)
+
+    def serve(self, sector, backing, create, options):
+        programs = os.path.join(Subject.build, "daemon")
+        subprocess.run([programs + "/bttctl", "create", "--force", "--quiet",
+                        "--sector", str(sector), *create, backing], check=True)
+        mountpoint = self.mountpoint(str(sector))
+        server = self.spawn([programs + "/bttfs", "-f", "-o",
+                             ",".join(["name=disk", *options]), backing,
+                             mountpoint])
+        path = os.path.join(mountpoint, "disk")
+        wait_for(lambda: server.poll() is not None or os.path.exists(path),
+                 20, self.name)
+        if server.poll() is not None:
+            raise RuntimeError(f"bttfs ended: {self.said()}")
+        self.paths[sector] = path
+
+    def fill(self, path):
+        """Sectors that were never written are answered without a read."""
+        with open("/dev/urandom", "rb") as source, open(path, "r+b") as file:
+            block = source.read(1 << 20)
+            for _ in range(self.size >> 20):
+                file.write(block)
 
     def path(self, sector):
         return self.paths[sector]
@@ -198,6 +228,7 @@ class Bttfs(Subject):
 
 class BttfsRing(Bttfs):
     name = "bttfs-ring"
+    ours = "bttfs-ring"
     options = ["transport=io_uring"]
 
     def begin(self):
@@ -216,9 +247,12 @@ class StorageDaemon(Subject):
     name = "qsd"
     options = ""
 
+    def backing(self):
+        return self.ram_file("raw", self.size)
+
     def begin(self):
         program = needs("qemu-storage-daemon")
-        backing = self.ram_file("raw", self.size)
+        backing = self.backing()
         self.file = os.path.join(self.directory, "disk")
         open(self.file, "w").close()
         self.mounts.append(self.file)
@@ -241,12 +275,15 @@ class StorageDaemonNative(StorageDaemon):
 class Nbd(Subject):
     name = "nbdfuse"
 
+    def plugin(self):
+        return ["memory", str(self.size)]
+
     def begin(self):
         needs("nbdkit")
         program = needs("nbdfuse")
         mountpoint = self.mountpoint("mnt")
         self.spawn([program, os.path.join(mountpoint, "disk"), "[", "nbdkit",
-                    "memory", str(self.size), "]"])
+                    *self.plugin(), "]"])
         self.file = os.path.join(mountpoint, "disk")
         wait_for(lambda: os.path.exists(self.file), 20, self.name)
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * usage: memory_server [-r] [-t THREADS] BYTES DIRECTORY
+ * usage: memory_server [-r | -f FILE] [-t THREADS] BYTES DIRECTORY
  *
  * Says "ready" when requests are answered, ends when the mount does.  -r serves
- * over io_uring.
+ * over io_uring, -f the first BYTES of a file.
  */
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -122,6 +122,47 @@ reply(const struct memory_server *server, uint64_t unique, int error,
 	(void)!writev(server->fd, iov, bytes == 0 ? 1 : 2);
 }
 
+/* The part of a file behind the mount; buffer has room for what is read. */
+static void
+serve_file(const struct memory_server *server, const struct fuse_in_header *in,
+    uint8_t *buffer)
+{
+	const struct fuse_read_in *read_in = (const void *)(in + 1);
+	const struct fuse_write_in *write_in = (const void *)(in + 1);
+	struct fuse_write_out out = { 0 };
+	ssize_t n;
+
+	switch (in->opcode) {
+	case FUSE_READ:
+		n = pread(server->file, buffer,
+		    memory_clamp(server, read_in->offset, read_in->size),
+		    (off_t)read_in->offset);
+		reply(server, in->unique, n < 0 ? -errno : 0, buffer,
+		    n < 0 ? 0 : (size_t)n);
+		break;
+	case FUSE_WRITE:
+		n = pwrite(server->file, write_in + 1,
+		    memory_clamp(server, write_in->offset, write_in->size),
+		    (off_t)write_in->offset);
+		out.size = n < 0 ? 0 : (uint32_t)n;
+		reply(server, in->unique, n < 0 ? -errno : 0, &out,
+		    n < 0 ? 0 : sizeof(out));
+		break;
+	default: /* FUSE_FSYNC */
+		n = fdatasync(server->file);
+		reply(server, in->unique, n < 0 ? -errno : 0, NULL, 0);
+	}
+}
+
+/* Is it for the file behind the mount? */
+static bool
+is_for_file(const struct memory_server *server, const struct fuse_in_header *in)
+{
+	return server->file >= 0 &&
+	    (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE ||
+		in->opcode == FUSE_FSYNC);
+}
+
 static void
 serve(const struct memory_server *server, const struct fuse_in_header *in)
 {
@@ -151,7 +192,7 @@ serve(const struct memory_server *server, const struct fuse_in_header *in)
 	}
 }
 
-/* A WRITE's payload begins a page. */
+/* A WRITE's payload begins a page; a READ has none, and its answer may. */
 static void *
 serve_all(void *arg)
 {
@@ -169,7 +210,11 @@ serve_all(void *arg)
 		n = read(server->fd, in, HEAD_BYTES + MEMORY_MAX_IO);
 		if (n < 0 && errno == ENODEV)
 			return NULL;
-		if (n > 0)
+		if (n <= 0)
+			continue;
+		if (is_for_file(server, in))
+			serve_file(server, in, buffer + 4096);
+		else
 			serve(server, in);
 	}
 }
@@ -216,10 +261,12 @@ attach(struct memory_server *server, const char *size, const char *directory)
 	char options[128];
 
 	server->size = strtoull(size, NULL, 10);
-	server->bytes = mmap(NULL, server->size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (server->bytes == MAP_FAILED)
-		die("mmap");
+	if (server->file < 0) {
+		server->bytes = mmap(NULL, server->size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (server->bytes == MAP_FAILED)
+			die("mmap");
+	}
 	if ((server->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC)) < 0)
 		die("/dev/fuse");
 	snprintf(options, sizeof(options),
@@ -233,14 +280,19 @@ attach(struct memory_server *server, const char *size, const char *directory)
 int
 main(int argc, char *argv[])
 {
-	struct memory_server server = { .fd = -1 };
+	struct memory_server server = { .fd = -1, .file = -1 };
 	unsigned long nthread = 2;
 	bool with_ring = false;
 	pthread_t thread;
 	int option, r;
 
-	while ((option = getopt(argc, argv, "rt:")) != -1) {
+	while ((option = getopt(argc, argv, "f:rt:")) != -1) {
 		switch (option) {
+		case 'f':
+			server.file = open(optarg, O_RDWR | O_CLOEXEC);
+			if (server.file < 0)
+				die(optarg);
+			break;
 		case 'r':
 			with_ring = true;
 			nthread = 1;
@@ -252,7 +304,7 @@ main(int argc, char *argv[])
 			return 2;
 		}
 	}
-	if (argc - optind != 2)
+	if (argc - optind != 2 || (with_ring && server.file >= 0))
 		return 2;
 	attach(&server, argv[optind], argv[optind + 1]);
 	agree(&server, with_ring);

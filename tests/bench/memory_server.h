@@ -6,7 +6,8 @@
  * memory_server -- the floor of the benchmark's FUSE half: shows memory as one
  * file, and does nothing that a server could leave out.  No map, no log, no
  * checks, no libfuse.  What a file in a FUSE mount costs above this is its own
- * server's.
+ * server's.  With a file instead of memory it is the floor of what is on a disk:
+ * pread, pwrite and fdatasync, and sectors that a power cut may tear.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@
 
 struct memory_server {
 	int fd;
-	uint8_t *bytes;
+	int file;       /* what is shown, -1: memory */
+	uint8_t *bytes; /* NULL with a file */
 	uint64_t size;
 };
 
@@ -36,10 +38,7 @@ struct memory_answer {
 	} out;
 };
 
-/*
- * arg is what follows the header, name_ the name of a LOOKUP.  Returns false for
- * what wants no answer.
- */
+/* name is that of a LOOKUP.  Returns false for what wants no answer. */
 bool memory_answer(const struct memory_server *server,
     const struct fuse_in_header *in, const char *name,
     struct memory_answer *answer);
