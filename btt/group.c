@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <lanes/clock.h>
+
 #include "backoff.h"
-#include "clock.h"
 #include "hook.h"
 #include "kept.h"
 #include "map.h"

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lanes/clock.h>
+
 #include "backoff.h"
-#include "clock.h"
 #include "hook.h"
 
 #ifdef BTT_TEST_HOOKS

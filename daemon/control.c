@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <lanes/clock.h>
+
 #include "control_impl.h"
 #include "system_error.h"
 #include "thread.h"
@@ -17,11 +19,7 @@
 uint64_t
 control_now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 +
-	    1;
+	return clock_ms() + 1;
 }
 
 /* An end of the line that a client has begun and does not end. */

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include <lanes/clock.h>
 
 #include "device_kept.h"
 #include "first_devices.h"
@@ -24,15 +25,6 @@ fail(const struct first_devices *first, const char *what, int r,
 	    error != NULL && error->text[0] != '\0' ? error->text
 						    : system_error_text(r));
 	return r;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Devices that are being attached, side by side. */
@@ -76,7 +68,7 @@ await(const struct first_devices *first, const struct beginning *beginning,
 	while (!job_wait(beginning->job, POLL_MS)) {
 		if (first->is_hurried(first->arg))
 			return fail(first, beginning->what, -EINTR, NULL);
-		if (now_ms() < end_ms)
+		if (clock_ms() < end_ms)
 			continue;
 		log_say(first->log, LOG_WARNING,
 		    "%s: takes long to attach, and is attached later",
@@ -95,7 +87,7 @@ static int
 await_all(
     const struct first_devices *first, const struct beginnings *beginnings)
 {
-	const uint64_t end_ms = now_ms() + ATTACH_MS;
+	const uint64_t end_ms = clock_ms() + ATTACH_MS;
 	size_t i;
 	int r = 0;
 

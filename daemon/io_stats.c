@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <lanes/clock.h>
 
 #include "io_stats.h"
 
@@ -76,22 +77,13 @@ counts_of(const struct io_stats *stats, unsigned worker)
 	    worker * stats->worker_bytes);
 }
 
-uint64_t
-io_stats_clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void
 io_stats_count(struct io_stats *stats, unsigned worker, enum io_kind kind,
     uint64_t bytes, bool failed, uint64_t begun_ns)
 {
 	struct counts *counts = &counts_of(stats, worker)->kind[kind];
 
-	btt_histogram_add(&counts->ns, io_stats_clock_ns() - begun_ns);
+	btt_histogram_add(&counts->ns, clock_ns() - begun_ns);
 	if (failed)
 		btt_histogram_raise(&counts->nerror, 1);
 	else if (bytes > 0)

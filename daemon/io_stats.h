@@ -37,12 +37,9 @@ int io_stats_new(unsigned nworker, struct io_stats **ret_stats) BTT_MUST_CHECK;
 /* NULL is fine. */
 void io_stats_free(struct io_stats *stats);
 
-/* For the argument begun_ns below. */
-uint64_t io_stats_clock_ns(void);
-
 /*
- * A request has been answered.  bytes is how many were read, written or
- * zeroed.  By one thread a worker.
+ * A request has been answered, which began at begun_ns of clock_ns.  bytes is
+ * how many were read, written or zeroed.  By one thread a worker.
  */
 void io_stats_count(struct io_stats *stats, unsigned worker, enum io_kind kind,
     uint64_t bytes, bool failed, uint64_t begun_ns);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <lanes/clock.h>
 #include <lanes/idle.h>
 #include <lanes/sync.h>
 
@@ -31,12 +32,12 @@ static const struct lock_class work_class = {
 
 /* Keys: I immutable, a atomic, J the table's lock, B until job_begin. */
 struct job {
-	struct job_table *table;        /* [I] */
-	_Atomic unsigned nref;          /* [a] */
-	_Atomic bool unwanted;          /* [a] */
-	struct timespec started, ended; /* [J] monotonic */
-	struct job_info info;           /* [J]; B: verb, device */
-	TAILQ_ENTRY(job) link;          /* [J] */
+	struct job_table *table;       /* [I] */
+	_Atomic unsigned nref;         /* [a] */
+	_Atomic bool unwanted;         /* [a] */
+	uint64_t started_ms, ended_ms; /* [J] of clock_ms */
+	struct job_info info;          /* [J]; B: verb, device */
+	TAILQ_ENTRY(job) link;         /* [J] */
 };
 
 /* Keys: I immutable, J lock. */
@@ -164,7 +165,7 @@ job_begin(struct job *job)
 	mutex_lock(&table->lock);
 	job->info.id = id = ++table->last_id;
 	(void)clock_gettime(CLOCK_REALTIME, &job->info.started);
-	(void)clock_gettime(CLOCK_MONOTONIC, &job->started);
+	job->started_ms = clock_ms();
 	TAILQ_INSERT_TAIL(&table->jobs, job, link);
 	mutex_unlock(&table->lock);
 	return id;
@@ -289,7 +290,7 @@ job_end(struct job *job, int r, const struct btt_error *error, uint64_t owner)
 	job->info.owner = owner;
 	(void)snprintf(
 	    job->info.message, sizeof(job->info.message), "%s", text);
-	(void)clock_gettime(CLOCK_MONOTONIC, &job->ended);
+	job->ended_ms = clock_ms();
 	table->nended++;
 	/* Before anybody is woken: who waited for the end finds the event. */
 	tell_end(table, &job->info);
@@ -323,24 +324,15 @@ job_is_unwanted(const struct job *job)
 	return atomic_load(&job->unwanted);
 }
 
-static uint64_t
-ms_between(const struct timespec *from, const struct timespec *to)
-{
-	return (uint64_t)((to->tv_sec - from->tv_sec) * 1000 +
-	    (to->tv_nsec - from->tv_nsec) / 1000000);
-}
-
 static void
 get_info_locked(const struct job_table *table, const struct job *job,
     struct job_info *ret_info) REQUIRES(table->lock)
 {
-	struct timespec now;
+	uint64_t until_ms = is_ended(job) ? job->ended_ms : clock_ms();
 
 	(void)table;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	*ret_info = job->info;
-	ret_info->age_ms =
-	    ms_between(&job->started, is_ended(job) ? &job->ended : &now);
+	ret_info->age_ms = until_ms - job->started_ms;
 }
 
 void
@@ -388,20 +380,18 @@ static bool
 wait_until(struct job_table *table, const struct condition *condition,
     uint64_t timeout_ms)
 {
-	struct timespec begun, now;
-	uint64_t waited_ms = 0;
+	uint64_t begun_ms, waited_ms = 0;
 	bool holds;
 
 	idle_wait(&table->idle);
-	(void)clock_gettime(CLOCK_MONOTONIC, &begun);
+	begun_ms = clock_ms();
 	mutex_lock(&table->lock);
 	holds = holds_locked(table, condition);
 	while (!holds && waited_ms < timeout_ms) {
 		(void)cond_wait_ms(
 		    &table->ended, &table->lock, timeout_ms - waited_ms);
 		holds = holds_locked(table, condition);
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		waited_ms = ms_between(&begun, &now);
+		waited_ms = clock_ms() - begun_ms;
 	}
 	mutex_unlock(&table->lock);
 	return holds;

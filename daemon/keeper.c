@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <lanes/clock.h>
 #include <systemd/sd-daemon.h>
 
 #include "exit_status.h"
@@ -38,15 +38,6 @@ keeper_fail(const struct keeper *keeper, const char *what, int r,
 	    error != NULL && error->text[0] != '\0' ? error->text
 						    : system_error_text(r));
 	return r;
-}
-
-uint64_t
-keeper_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /*
@@ -138,7 +129,7 @@ announce(struct keeper *keeper, const struct link_message *message)
 		log_say(&keeper->log, LOG_NOTICE,
 		    "%s: served again, after %llu ms",
 		    mount_path(keeper->mount),
-		    (unsigned long long)(keeper_now_ms() - keeper->started_ms));
+		    (unsigned long long)(clock_ms() - keeper->started_ms));
 	else if (!keeper->can_resend)
 		log_say(&keeper->log, LOG_NOTICE,
 		    "%s: the kernel could not give requests out again: a "
@@ -205,7 +196,7 @@ on_pong(struct keeper *keeper, int32_t stuck_ms)
 
 	if (hang_ms != 0 && stuck_ms >= 0 && (uint64_t)stuck_ms >= hang_ms)
 		return; /* as good as no answer */
-	keeper->ponged_ms = keeper_now_ms();
+	keeper->ponged_ms = clock_ms();
 	(void)sd_notify(0, "WATCHDOG=1");
 	/* One that has answered for a while is not what hung before it. */
 	if (keeper->ponged_ms - keeper->started_ms > 2 * hang_ms)
@@ -246,7 +237,7 @@ static bool
 note_crash(struct keeper *keeper)
 {
 	unsigned most = keeper->options->ncrash;
-	uint64_t now = keeper_now_ms(), before;
+	uint64_t now = clock_ms(), before;
 
 	if (most == 0)
 		return true;
@@ -407,7 +398,7 @@ ping_ms(const struct keeper *keeper)
 static bool
 watch(struct keeper *keeper)
 {
-	uint64_t now = keeper_now_ms();
+	uint64_t now = clock_ms();
 	uint64_t hang_ms = (uint64_t)keeper->options->hang_seconds * 1000;
 
 	if (keeper->pid == 0)

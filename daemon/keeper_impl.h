@@ -70,7 +70,6 @@ struct keeper {
 /* What ends here. */
 int keeper_fail(const struct keeper *keeper, const char *what, int r,
     const struct btt_error *error);
-uint64_t keeper_now_ms(void);
 
 /*
  * argv for servers: as ours, but with absolute paths, since we leave the

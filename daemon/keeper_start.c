@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lanes/clock.h>
+
 #include "keeper_impl.h"
 #include "link.h"
 
@@ -180,7 +182,7 @@ keeper_start_server(struct keeper *keeper)
 	keeper->ended = false;
 	keeper->yields = false;
 	keeper->killed_ms = 0;
-	keeper->started_ms = keeper_now_ms();
+	keeper->started_ms = clock_ms();
 	keeper->pinged_ms = keeper->ponged_ms = keeper->started_ms;
 	/* If it ends before it has heard all, its end is what counts. */
 	keeper_note_start(keeper);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include <lanes/clock.h>
 #include <systemd/sd-daemon.h>
 
 #include "keeper_impl.h"
@@ -68,7 +69,7 @@ force(struct keeper *keeper)
 	int r;
 
 	keeper->stop.forced = true;
-	keeper->stop.forced_ms = keeper_now_ms();
+	keeper->stop.forced_ms = clock_ms();
 	if (keeper->stop.unmounted)
 		return;
 	log_say(&keeper->log, LOG_WARNING, "%s: unmounting lazily", path);
@@ -128,7 +129,7 @@ keeper_go_on_stopping(struct keeper *keeper)
 		return;
 	if (stop->forced) {
 		if (stop->forced_ms != 0 &&
-		    keeper_now_ms() - stop->forced_ms >= FORCE_MS) {
+		    clock_ms() - stop->forced_ms >= FORCE_MS) {
 			stop->forced_ms = 0;
 			keeper_abort(keeper, "it was told twice to stop");
 			/* The last descriptor takes the mount with it. */

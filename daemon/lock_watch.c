@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <lanes/clock.h>
 #include <lanes/sync.h>
 #include <lanes/watch.h>
 
@@ -173,15 +173,6 @@ say_stall(void *arg, const struct sync_stall *stall)
 	tell_listener(watch, stall);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* False when it is time to leave. */
 static bool
 wait_a_tick(struct lock_watch *watch)
@@ -203,9 +194,9 @@ watch_main(void *arg)
 	struct lock_watch *watch = arg;
 
 	while (wait_a_tick(watch)) {
-		say_kept(watch, now_ms());
-		sync_watch_look(
-		    watch->stuck, now_ms(), watch->stall_ms, say_stall, watch);
+		say_kept(watch, clock_ms());
+		sync_watch_look(watch->stuck, clock_ms(), watch->stall_ms,
+		    say_stall, watch);
 	}
 	return NULL;
 }
@@ -224,7 +215,7 @@ lock_watch_start(
 	watch->tick_ms = stall_ms / TICKS_A_LIMIT < TICK_MAX_MS
 	    ? (unsigned)(stall_ms / TICKS_A_LIMIT)
 	    : TICK_MAX_MS;
-	watch->minute_ms = now_ms();
+	watch->minute_ms = clock_ms();
 	watch->budget = REPORTS_A_MINUTE;
 	watch->aborts = secure_getenv("BTTFS_LOCK_ABORT") != NULL;
 	if ((r = sync_watch_new(&watch->stuck)) < 0)
@@ -280,7 +271,7 @@ lock_watch_stop(struct lock_watch *watch)
 	mutex_unlock(&watch->lock);
 	(void)pthread_join(watch->thread, NULL); /* ours, not joined yet */
 	sync_on_violation(NULL, NULL);
-	say_kept(watch, now_ms());
+	say_kept(watch, clock_ms());
 	say_lost(watch);
 	save_orders(watch);
 	cond_fini(&watch->changed);

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <lanes/clock.h>
 
 #include "interrupt.h"
 #include "progress.h"
@@ -16,15 +17,6 @@
 #define BAR_MAX 40u
 /* Before this much time has passed a guess at the rest is worth nothing. */
 #define GUESS_MS 1000u
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static unsigned
 terminal_columns(void)
@@ -118,7 +110,7 @@ progress_begin(struct progress *progress, const char *label,
 		    strcmp(term, "dumb") != 0,
 		.label = label,
 		.unit = unit,
-		.start_ms = now_ms(),
+		.start_ms = clock_ms(),
 	};
 }
 
@@ -130,7 +122,7 @@ progress_update(struct progress *progress, uint64_t done, uint64_t total)
 
 	if (!progress->enabled)
 		return;
-	now = now_ms();
+	now = clock_ms();
 	if (progress->drawn && now - progress->drawn_ms < REDRAW_MS)
 		return;
 	/* One column less: a full line would wrap on some terminals. */

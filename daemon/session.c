@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fuse_lowlevel.h>
+#include <lanes/clock.h>
 
 #include "session_impl.h"
 #include "system_error.h"
@@ -286,13 +286,10 @@ session_agreed_fd(const struct session *session)
 unsigned
 session_stuck_ms(struct session *session)
 {
-	struct timespec now;
-	uint64_t now_ms, longest_ms, turn;
+	const uint64_t now_ms = clock_ms();
+	uint64_t longest_ms = 0, turn;
 	unsigned i;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	longest_ms = 0;
 	for (i = 0; i < session->nworker; i++) {
 		struct worker *worker = &session->workers[i];
 
@@ -318,21 +315,15 @@ static bool
 all_left(struct session *session, int timeout_ms)
 {
 	struct pollfd ended = { .fd = session->ended_fd, .events = POLLIN };
-	struct timespec now, until;
+	const uint64_t until_ms = clock_ms() + (uint64_t)timeout_ms;
 	eventfd_t count;
-	int64_t left_ms;
+	uint64_t now_ms;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
 	while (atomic_load(&session->nrunning) > 0) {
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		left_ms = (int64_t)(until.tv_sec - now.tv_sec) * 1000 +
-		    (until.tv_nsec - now.tv_nsec) / 1000000;
-		if (left_ms <= 0)
+		if ((now_ms = clock_ms()) >= until_ms)
 			return false;
 		/* Each worker that leaves makes it readable again. */
-		(void)poll(&ended, 1, (int)left_ms);
+		(void)poll(&ended, 1, (int)(until_ms - now_ms));
 		(void)eventfd_read(session->ended_fd, &count);
 	}
 	return true;

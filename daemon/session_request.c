@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include <fuse_lowlevel.h>
+#include <lanes/clock.h>
 
 #include "session_impl.h"
 
@@ -275,7 +276,7 @@ worker_serve(struct worker *worker, size_t bytes)
 		reply_error(worker, -EINVAL);
 		return;
 	}
-	begun_ns = io_stats_clock_ns();
+	begun_ns = clock_ns();
 	tree = worker->session->context.tree;
 	device = tree_enter(tree, worker->index, request->nodeid, kind.name);
 	if (device == NULL) {

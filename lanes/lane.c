@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include <lanes/clock.h>
 
 #include "live.h"
 
@@ -39,15 +40,6 @@ struct lane_set {
 	_Atomic(uint64_t) wait_ns;                          /* [a] the same */
 	_Alignas(LANES_CACHE_LINE) struct lane lane[];
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static unsigned
 common_divisor(unsigned a, unsigned b)
@@ -167,9 +159,9 @@ sleep_for(struct lane_set *set, unsigned lane, struct held_stack *self,
 	uint64_t begun_ns;
 
 	atomic_fetch_add(&set->nwait, 1);
-	begun_ns = now_ns();
+	begun_ns = clock_ns();
 	raw_lock_part(&set->lane[lane].mutex, self, here);
-	atomic_fetch_add(&set->wait_ns, now_ns() - begun_ns);
+	atomic_fetch_add(&set->wait_ns, clock_ns() - begun_ns);
 }
 
 /* Home is taken: one of its neighbours, or home after a sleep. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <lanes/clock.h>
+
 #include "io_stats.h"
 
 #define NREPEAT 15
@@ -19,13 +21,13 @@ static void
 run_clock(void)
 {
 	for (unsigned i = 0; i < NROUND; i++)
-		sink = io_stats_clock_ns();
+		sink = clock_ns();
 }
 
 static void
 run_count(void)
 {
-	uint64_t begun_ns = io_stats_clock_ns();
+	uint64_t begun_ns = clock_ns();
 
 	for (unsigned i = 0; i < NROUND; i++)
 		io_stats_count(stats, 0, IO_READ, 4096, false, begun_ns);
@@ -35,7 +37,7 @@ static void
 run_request(void)
 {
 	for (unsigned i = 0; i < NROUND; i++) {
-		uint64_t begun_ns = io_stats_clock_ns();
+		uint64_t begun_ns = clock_ns();
 
 		io_stats_count(stats, 0, IO_READ, 4096, false, begun_ns);
 	}

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lanes/clock.h>
+
 #include "io_stats.h"
 #include "support/check_locks.h"
 #include "support/check_main.h"
@@ -69,7 +71,7 @@ END_TEST
 
 START_TEST(io_stats_count__keeps_kinds_and_workers_apart)
 {
-	uint64_t now = io_stats_clock_ns();
+	uint64_t now = clock_ns();
 
 	for (unsigned worker = 0; worker < NWORKER; worker++)
 		for (unsigned k = 0; k < IO_KINDS; k++)
@@ -87,8 +89,8 @@ END_TEST
 
 START_TEST(io_stats_count__what_failed_has_moved_no_bytes)
 {
-	io_stats_count(stats, 0, IO_WRITE, 4096, true, io_stats_clock_ns());
-	io_stats_count(stats, 1, IO_WRITE, 512, false, io_stats_clock_ns());
+	io_stats_count(stats, 0, IO_WRITE, 4096, true, clock_ns());
+	io_stats_count(stats, 1, IO_WRITE, 512, false, clock_ns());
 	io_stats_sum(stats, &sum);
 	ck_assert_uint_eq(sum.kind[IO_WRITE].ns.n, 2);
 	ck_assert_uint_eq(sum.kind[IO_WRITE].nerror, 1);
@@ -98,7 +100,7 @@ END_TEST
 
 START_TEST(io_stats_count__measures_the_time_since_begun)
 {
-	uint64_t now = io_stats_clock_ns();
+	uint64_t now = clock_ns();
 
 	io_stats_count(stats, 0, IO_FLUSH, 0, false, now - 50000000);
 	io_stats_count(stats, 0, IO_FLUSH, 0, false, now - 3000000000);
@@ -120,7 +122,7 @@ START_TEST(io_stats_count__allocates_nothing)
 
 	for (unsigned i = 0; i < NROUND; i++)
 		io_stats_count(stats, i % NWORKER, (enum io_kind)(i % IO_KINDS),
-		    i, i % 7 == 0, io_stats_clock_ns() - i);
+		    i, i % 7 == 0, clock_ns() - i);
 	io_stats_sum(stats, &sum);
 	after = atomic_load(&nalloc);
 	ck_assert_uint_eq(after, before);
@@ -140,7 +142,7 @@ count_often(void *arg)
 
 	for (unsigned i = 0; i < NROUND; i++)
 		io_stats_count(stats, worker, i % 2 ? IO_READ : IO_WRITE, 512,
-		    false, io_stats_clock_ns());
+		    false, clock_ns());
 	return NULL;
 }
 
