@@ -161,11 +161,14 @@ control_injected(const struct request *request, struct failure *failure)
 
 	if (get_name(request, &name, failure) < 0)
 		return failure->r;
-	device = registry_find(request->control->manager->registry, name);
-	if (device == NULL || !device_pin(device)) {
+	failure->r = manager_find(
+	    request->control->manager, name, &device, &failure->error);
+	if (failure->r < 0)
+		return failure->r;
+	if (!device_pin(device)) {
 		device_unref(device);
-		return failure->r = btt_error_set(&failure->error, -ENODEV,
-			   "no device named '%s' is attached", name);
+		return failure->r = btt_error_set(
+			   &failure->error, -ENODEV, "it is not attached");
 	}
 	result = jsonb_object(&jsonb);
 	jsonb_add_text(&jsonb, result, "dev", device->name);
@@ -245,10 +248,10 @@ control_wait_scrub(const struct request *request, struct failure *failure)
 	if (get_name(request, &name, failure) < 0 ||
 	    get_patience(request, true, &patience, failure) < 0)
 		return failure->r;
-	device = registry_find(request->control->manager->registry, name);
-	if (device == NULL)
-		return failure->r = btt_error_set(&failure->error, -ENODEV,
-			   "there is no device named '%s'", name);
+	failure->r = manager_find(
+	    request->control->manager, name, &device, &failure->error);
+	if (failure->r < 0)
+		return failure->r;
 	job = scrub_last_job(device);
 	device_unref(device);
 	if (job != NULL)

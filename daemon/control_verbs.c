@@ -125,14 +125,6 @@ do_version(const struct request *request, struct failure *failure)
 	return 0;
 }
 
-static int
-no_device(const char *name, struct failure *failure)
-{
-	failure->r = btt_error_set(
-	    &failure->error, -ENODEV, "there is no device named '%s'", name);
-	return failure->r;
-}
-
 /* The device that args name, referenced, or NULL if they name none. */
 static int
 named_device(const struct request *request, struct device **ret_device,
@@ -145,8 +137,9 @@ named_device(const struct request *request, struct device **ret_device,
 		return failure->r;
 	if (name == NULL)
 		return 0;
-	*ret_device = registry_find(request->control->manager->registry, name);
-	return *ret_device != NULL ? 0 : no_device(name, failure);
+	failure->r = manager_find(
+	    request->control->manager, name, ret_device, &failure->error);
+	return failure->r;
 }
 
 /* The device in an array of its own.  Takes the reference. */
@@ -162,7 +155,8 @@ list_one(const struct request *request, struct jsonb *jsonb,
 	if (object != NULL)
 		jsonb_append(jsonb, array, object);
 	else if (!jsonb->failed) {
-		(void)no_device(device->name, failure);
+		failure->r = btt_error_set(&failure->error, -ENODEV,
+		    "'%s' is gone already", device->name);
 		json_object_put(array);
 		array = NULL;
 	}

@@ -96,6 +96,12 @@ device_state_name(enum device_state state)
 }
 
 bool
+device_state_is_shown(enum device_state state)
+{
+	return state == DEVICE_LIVE || state == DEVICE_READONLY;
+}
+
+bool
 device_name_valid(const char *name)
 {
 	size_t n;
@@ -524,7 +530,7 @@ device_pin(struct device *device)
 		return false;
 	/* Pins are open from the start, btt is not. */
 	device_get_status(device, &status);
-	if (status.state == DEVICE_LIVE || status.state == DEVICE_READONLY)
+	if (device_state_is_shown(status.state))
 		return true;
 	pins_drop(&device->pins);
 	return false;

@@ -98,6 +98,8 @@ enum device_state {
 
 /* "probing" and so on, as C.9 has them. */
 const char *device_state_name(enum device_state state);
+/* Is there a file of it in the mount? */
+bool device_state_is_shown(enum device_state state);
 
 /* What stat(2) shows and chmod(2) and kin change; lost with the device. */
 struct device_attr {

@@ -200,15 +200,6 @@ run_errand(struct work *work)
 	free(errand);
 }
 
-static bool
-is_attached(struct device *device)
-{
-	struct device_status status;
-
-	device_get_status(device, &status);
-	return status.state == DEVICE_LIVE || status.state == DEVICE_READONLY;
-}
-
 static int
 new_errand(struct manager *manager, struct device *device, enum job_verb verb,
     struct errand **ret_errand)
@@ -232,13 +223,14 @@ static int
 prepare(struct manager *manager, const char *name, enum job_verb verb,
     struct errand **ret_errand, struct btt_error *error)
 {
+	struct device_status status;
 	struct device *device;
 	int r;
 
-	if ((device = registry_find(manager->registry, name)) == NULL)
-		return btt_error_set(
-		    error, -ENODEV, "there is no device named '%s'", name);
-	if (!is_attached(device))
+	if ((r = manager_find(manager, name, &device, error)) < 0)
+		return r;
+	device_get_status(device, &status);
+	if (!device_state_is_shown(status.state))
 		r = btt_error_set(error, -ENODEV, "it is not attached");
 	else
 		r = new_errand(manager, device, verb, ret_errand);

@@ -88,12 +88,6 @@ stat_device(const struct device *device, fuse_ino_t ino,
 	st->st_ctim = attr->ctime;
 }
 
-static bool
-is_visible(const struct device_status *status)
-{
-	return status->state == DEVICE_LIVE || status->state == DEVICE_READONLY;
-}
-
 static void
 fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -117,7 +111,7 @@ fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	 * to forget the name after this, and the kernel does so only when it
 	 * has our answer.
 	 */
-	if (device == NULL || !is_visible(&status)) {
+	if (device == NULL || !device_state_is_shown(status.state)) {
 		fuse_reply_err(req, ENOENT);
 	} else {
 		device_attr_get(device, &attr);

@@ -287,28 +287,22 @@ leave_terminal(struct daemon *daemon)
 	(void)close(fd);
 }
 
-static bool
-is_shown(struct device *device)
-{
-	struct device_status status;
-
-	device_get_status(device, &status);
-	return status.state == DEVICE_LIVE || status.state == DEVICE_READONLY;
-}
-
 /* What is served at the moment, in daemon->told; returns whether that is new. */
 static bool
 look_around(struct daemon *daemon)
 {
 	char text[LINK_TEXT_BYTES], others[40] = "";
+	struct device_status status;
 	struct registry_list list;
 	size_t i, n = 0;
 	bool is_new;
 
 	if (registry_list(daemon->manager->registry, &list) < 0)
 		return false;
-	for (i = 0; i < list.ndevice; i++)
-		n += is_shown(list.devices[i]);
+	for (i = 0; i < list.ndevice; i++) {
+		device_get_status(list.devices[i], &status);
+		n += device_state_is_shown(status.state);
+	}
 	if (n < list.ndevice)
 		(void)snprintf(
 		    others, sizeof(others), ", %zu not", list.ndevice - n);

@@ -154,6 +154,19 @@ manager_unset_kernel(struct manager *manager)
 		manager_sleep_ms(1);
 }
 
+int
+manager_find(struct manager *manager, const char *name,
+    struct device **ret_device, struct btt_error *error)
+{
+	struct device *device;
+
+	if ((device = registry_find(manager->registry, name)) == NULL)
+		return btt_error_set(
+		    error, -ENODEV, "there is no device named '%s'", name);
+	*ret_device = device;
+	return 0;
+}
+
 void
 manager_fill_owner(struct device *device, struct manager_owner *ret_owner)
 {

@@ -98,6 +98,13 @@ struct manager_owner {
 void manager_fill_owner(struct device *device, struct manager_owner *ret_owner);
 
 /*
+ * The device of a name, referenced, in whatever state it is.
+ * Errors: -ENODEV, with the reason.
+ */
+int manager_find(struct manager *manager, const char *name,
+    struct device **ret_device, struct btt_error *error) BTT_MUST_CHECK;
+
+/*
  * Attach a device.  Its name is reserved on return; the rest is the job's, a
  * reference to which is returned.  A device of that name that has failed makes
  * room.

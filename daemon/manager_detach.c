@@ -31,7 +31,7 @@ may_wipe_locked(struct device *device, struct btt_error *error)
 		    error, -EBUSY, "somebody else is detaching it");
 	if (device->dead)
 		return 0;
-	if (device->state != DEVICE_LIVE && device->state != DEVICE_READONLY)
+	if (!device_state_is_shown(device->state))
 		return btt_error_set(error, -EINVAL,
 		    "it is %s; detach it, and destroy what is on its backing "
 		    "store",
@@ -104,9 +104,8 @@ manager_detach(struct manager *manager, const char *name,
 	struct device *device;
 	int r;
 
-	if ((device = registry_find(manager->registry, name)) == NULL)
-		return btt_error_set(
-		    error, -ENODEV, "there is no device named '%s'", name);
+	if ((r = manager_find(manager, name, &device, error)) < 0)
+		return r;
 	r = manager_detach_device(
 	    manager, device, options, ret_job, ret_won, error);
 	device_unref(device);

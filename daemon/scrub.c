@@ -7,6 +7,7 @@
 
 #include <btt/bad.h>
 #include <btt/scrub.h>
+#include <lanes/clock.h>
 
 #include "device_kept.h"
 #include "manager_impl.h"
@@ -14,7 +15,6 @@
 #include "size.h"
 
 #define MS_NS UINT64_C(1000000)
-#define SECOND_NS UINT64_C(1000000000)
 
 /* A slice ends after that time, and so does a wait for the next one. */
 #define SLICE_NS (20 * MS_NS)
@@ -35,15 +35,6 @@ struct scrub {
 	struct btt_scrub *scrub;
 	uint64_t due_ns; /* when the next slice may begin, monotonic */
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 /* By the thread that runs the slice, with nothing held. */
 static void
@@ -173,7 +164,7 @@ static bool
 run_steps(struct scrub *scrub, struct btt_worker *worker)
 {
 	const uint64_t rate = scrub->options.rate;
-	uint64_t step = rate / STEP_PART, begun = now_ns(), now;
+	uint64_t step = rate / STEP_PART, begun = clock_ns(), now;
 	uint64_t bytes;
 	bool more;
 
@@ -183,8 +174,8 @@ run_steps(struct scrub *scrub, struct btt_worker *worker)
 		scrub->due_ns = begun - BURST_NS;
 	do {
 		more = btt_scrub_step(scrub->scrub, worker, step, &bytes);
-		scrub->due_ns += bytes * SECOND_NS / rate;
-		now = now_ns();
+		scrub->due_ns += bytes * CLOCK_SECOND_NS / rate;
+		now = clock_ns();
 	} while (more && now - begun < SLICE_NS && scrub->due_ns <= now &&
 	    !is_unwanted(scrub));
 	return more;
@@ -211,7 +202,7 @@ try_slice(struct scrub *scrub)
 {
 	struct manager *manager = scrub->manager;
 	struct btt_worker *worker;
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	bool more;
 
 	if (job_is_unwanted(scrub->job))
@@ -372,9 +363,8 @@ scrub_start(struct manager *manager, const char *name,
 		return btt_error_set(error, -EINVAL,
 		    "a rate of %" PRIu64 " bytes a second is below %" PRIu64,
 		    options->rate, SCRUB_RATE_MIN);
-	if ((device = registry_find(manager->registry, name)) == NULL)
-		return btt_error_set(
-		    error, -ENODEV, "there is no device named '%s'", name);
+	if ((r = manager_find(manager, name, &device, error)) < 0)
+		return r;
 	r = start(manager, device, options, ret_job, ret_owner, error);
 	device_unref(device);
 	return r;
