@@ -213,18 +213,26 @@ settle(const struct media_backing *backing, const char *path,
 }
 
 bool
-media_is_dax(const char *path)
+media_is_dax_fd(int fd)
 {
-	struct media_backing backing = { .read_only = true };
-	bool is;
+	struct media_backing backing = { .fd = fd, .read_only = true };
 
-	backing.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (backing.fd < 0)
-		return false;
-	is = media_identify(backing.fd, &backing.identity, NULL) == 0 &&
+	return media_identify(fd, &backing.identity, NULL) == 0 &&
 	    media_backing_size(&backing, &backing.size) == 0 &&
 	    media_backing_is_dax(&backing);
-	(void)close(backing.fd); /* nothing was written */
+}
+
+bool
+media_is_dax(const char *path)
+{
+	bool is;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	is = media_is_dax_fd(fd);
+	(void)close(fd); /* nothing was written */
 	return is;
 }
 

@@ -89,6 +89,15 @@ alloc(struct keeper_client *keeper, const char *name, int fd,
 }
 
 int
+device_kept_find_backing(struct keeper_client *keeper, const char *name)
+{
+	char key[DEVICE_KEPT_KEY_BYTES];
+
+	device_kept_backing_key(name, key);
+	return kept_fds_find(keeper_client_inherited(keeper), key);
+}
+
+int
 device_kept_take_backing(struct keeper_client *keeper, const char *name)
 {
 	char key[DEVICE_KEPT_KEY_BYTES];

@@ -33,7 +33,8 @@ device_kept_backing_key(const char *name, char ret_key[DEVICE_KEPT_KEY_BYTES])
 {
 	(void)snprintf(ret_key, DEVICE_KEPT_KEY_BYTES, "backing/%s", name);
 }
-/* It, which is the caller's then, or -1. */
+/* It, or -1: to be looked at only; to be the caller's. */
+int device_kept_find_backing(struct keeper_client *keeper, const char *name);
 int device_kept_take_backing(struct keeper_client *keeper, const char *name);
 
 /*

@@ -53,7 +53,7 @@ struct daemon {
 	struct lock_watch *lock_watch;
 	struct keeper_client *keeper;
 	bool follows; /* another server that has got as far as the kernel */
-	unsigned nworker;
+	struct workers workers;
 	struct manager *manager;
 	struct session *session;
 	struct manager_kernel kernel; /* how to reach it, by the session */
@@ -115,8 +115,8 @@ open_devices(struct daemon *daemon)
 	};
 	int r;
 
-	daemon->nworker = workers_choose(daemon->options);
-	r = manager_new(daemon->nworker, &daemon->log, &daemon->manager);
+	workers_choose(daemon->options, daemon->keeper, &daemon->workers);
+	r = manager_new(daemon->workers.n, &daemon->log, &daemon->manager);
 	if (r < 0)
 		return fail(daemon, "starting", r, NULL);
 	lock_watch_listen(daemon->lock_watch, stall_tell, daemon->manager);
@@ -167,8 +167,7 @@ open_session(struct daemon *daemon, struct btt_error *error)
 	} else if ((r = keeper_client_mount(daemon->keeper, &fd, error)) < 0)
 		return r;
 	r = session_open(fd, agreed_fd, &context, daemon->manager->pool,
-	    daemon->nworker, workers_with_ring(daemon->options),
-	    &daemon->session, error);
+	    daemon->workers.n, daemon->workers.nring, &daemon->session, error);
 	if (r < 0 || daemon->follows)
 		return r;
 	return keeper_client_keep(
@@ -238,12 +237,12 @@ log_session(const struct daemon *daemon)
 	struct session_info info;
 
 	session_get_info(daemon->session, &info);
-	if (workers_with_ring(daemon->options) > 0)
+	if (daemon->workers.nring > 0)
 		log_transport(daemon, &info);
 	log_say(&daemon->log, LOG_DEBUG,
 	    "FUSE 7.%u, requests up to %u bytes, %u workers, shared mmap: %s, "
 	    "resend after a crash: %s, buffers locked: %s",
-	    info.kernel_minor, info.max_write, daemon->nworker,
+	    info.kernel_minor, info.max_write, daemon->workers.n,
 	    info.mmap ? "yes" : "no", info.resend ? "yes" : "no",
 	    info.buffers_locked ? "yes" : "no");
 }

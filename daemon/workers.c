@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device_kept.h"
 #include "ring.h"
 #include <btt/media.h>
 
@@ -14,11 +15,15 @@
 
 /* Does a write of this device sleep for a disk? */
 static bool
-is_page_granular(const struct device_options *options)
+is_page_granular(
+    const struct device_options *options, struct keeper_client *keeper)
 {
+	int fd;
+
 	if (options->force != MEDIA_FORCE_NONE)
 		return options->force == MEDIA_FORCE_PAGE;
-	return !media_is_dax(options->path);
+	fd = device_kept_find_backing(keeper, device_options_name(options));
+	return fd >= 0 ? !media_is_dax_fd(fd) : !media_is_dax(options->path);
 }
 
 /*
@@ -26,25 +31,26 @@ is_page_granular(const struct device_options *options)
  * others from being served, so files are not looked at.
  */
 static bool
-is_page_granular_unseen(const struct device_options *options)
+is_page_granular_unseen(
+    const struct device_options *options, struct keeper_client *keeper)
 {
-	return options->force == MEDIA_FORCE_NONE &&
-		strncmp(options->path, "/dev/", 5) != 0
-	    ? true
-	    : is_page_granular(options);
+	if (options->force == MEDIA_FORCE_NONE &&
+	    strncmp(options->path, "/dev/", 5) != 0)
+		return true;
+	return is_page_granular(options, keeper);
 }
 
 /* Of those that come later nothing is known. */
 static bool
-has_page_granular(const struct options *options)
+has_page_granular(const struct options *options, struct keeper_client *keeper)
 {
 	const struct config *config = &options->config;
 	size_t i;
 
 	if (!options->has_config)
-		return is_page_granular(&options->device);
+		return is_page_granular(&options->device, keeper);
 	for (i = 0; i < config->ndevice; i++) {
-		if (is_page_granular_unseen(&config->devices[i]))
+		if (is_page_granular_unseen(&config->devices[i], keeper))
 			return true;
 	}
 	return config->ndevice == 0;
@@ -55,26 +61,26 @@ has_page_granular(const struct options *options)
  * (fuse.md 6): unasked that is chosen only where a crash is the end anyway.
  * And a sync of one device holds up what else is in the ring.
  */
-unsigned
-workers_with_ring(const struct options *options)
+static unsigned
+choose_with_ring(const struct options *options, bool page)
 {
 	bool wanted = options->transport == OPTIONS_TRANSPORT_RING;
 
 	if (options->transport == OPTIONS_TRANSPORT_AUTO)
-		wanted = options->ncrash == 0 && !has_page_granular(options);
+		wanted = options->ncrash == 0 && !page;
 	if (!wanted)
 		return 0;
 	return ring_nqueue() * (options->streaming ? 2 : 1);
 }
 
 static unsigned
-choose(const struct options *options)
+choose_without_ring(const struct options *options, bool page)
 {
 	long ncpu;
 
 	if (options->nworker != 0)
 		return options->nworker;
-	if (has_page_granular(options))
+	if (page)
 		return NWORKER_PAGE;
 	ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (ncpu < NWORKER_MIN)
@@ -82,12 +88,18 @@ choose(const struct options *options)
 	return ncpu > NWORKER_MAX ? NWORKER_MAX : (unsigned)ncpu;
 }
 
-unsigned
-workers_choose(const struct options *options)
+void
+workers_choose(const struct options *options, struct keeper_client *keeper,
+    struct workers *ret_workers)
 {
-	unsigned nring = workers_with_ring(options);
+	const bool page = has_page_granular(options, keeper);
+	unsigned nring = choose_with_ring(options, page);
 
+	ret_workers->nring = nring;
 	if (nring == 0)
-		return choose(options);
-	return options->nworker > nring + 1 ? options->nworker : nring + 1;
+		ret_workers->n = choose_without_ring(options, page);
+	else if (options->nworker > nring + 1)
+		ret_workers->n = options->nworker;
+	else
+		ret_workers->n = nring + 1;
 }

@@ -6,14 +6,20 @@
  * workers -- how many threads serve a mount, and by which way requests come to
  * them, as far as its options leave that open.
  */
+#include "keeper_client.h"
 #include "options.h"
 
+struct workers {
+	unsigned n; /* in all */
+	unsigned
+	    nring; /* get requests over io_uring, if the kernel offers it */
+};
+
 /*
- * How many in all; and how many of them get requests over io_uring, if the
- * kernel offers it.  Both look at the devices' media, and believe nothing of
- * those to come.
+ * Looks at the devices' media, those that the keeper has open where it has
+ * (their paths may not be ours to open), and believes nothing of those to come.
  */
-unsigned workers_choose(const struct options *options);
-unsigned workers_with_ring(const struct options *options);
+void workers_choose(const struct options *options, struct keeper_client *keeper,
+    struct workers *ret_workers);
 
 #endif

@@ -180,9 +180,11 @@ int media_scrub_environment(void) BTT_MUST_CHECK;
 
 /*
  * Would path be opened as persistent memory, without a page cache, unless that
- * is forced?  False also where that cannot be found out.
+ * is forced?  False also where that cannot be found out.  The same of what is
+ * open for reading already.
  */
 bool media_is_dax(const char *path);
+bool media_is_dax_fd(int fd);
 
 /* Anonymous memory, all zero; durable for as long as the process lives. */
 int media_ram_new(uint64_t size, enum media_granularity granularity,
