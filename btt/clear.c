@@ -18,21 +18,6 @@
 /* Entries that are looked at before somebody may say that it is enough. */
 #define STEP_ENTRIES 4096u
 
-struct zero_job {
-	const struct arena *arena;
-	uint32_t block;
-};
-
-static int
-zero_block(void *arg)
-{
-	const struct zero_job *job = arg;
-
-	return media_zero(job->arena->media,
-	    arena_block_off(job->arena, job->block),
-	    job->arena->sector_bytes + job->arena->meta_bytes);
-}
-
 /* A block of ours that nobody may be reading any more (I3, LN-9). */
 static int
 clear_block(struct btt *btt, struct arena *arena, uint32_t block)
@@ -105,7 +90,6 @@ replace_bad(struct clear *clear, const struct lane_span *span, bool *ret_lost)
 	struct batch *batch = &clear->worker->batch;
 	struct arena *arena = batch->arena;
 	uint32_t block = batch->change[0].new_block;
-	struct zero_job job = { arena, block };
 	uint64_t name = rtt_name(arena->number, block);
 	uint64_t line = map_line(batch->change[0].premap);
 	struct stripe_range range;
@@ -117,7 +101,9 @@ replace_bad(struct clear *clear, const struct lane_span *span, bool *ret_lost)
 	if (block_is_bad(arena, block) &&
 	    (r = clear_block(btt, arena, block)) < 0)
 		return r;
-	if ((r = media_try(zero_block, &job)) < 0)
+	r = media_try_zero(arena->media, arena_block_off(arena, block),
+	    arena->sector_bytes + arena->meta_bytes);
+	if (r < 0)
 		return r;
 	stripe_lock(arena->map_locks, line, line, &range);
 	r = commit_if_bad(clear, span, &range, ret_lost);

@@ -23,29 +23,13 @@
 #define TRIES 2000u
 #define PAUSE_NS 1000000
 
-struct copy_job {
-	struct media *media;
-	uint64_t off;
-	const void *bytes;
-	size_t len;
-};
-
-static int
-copy_bytes(void *arg)
-{
-	const struct copy_job *job = arg;
-
-	return media_copy(job->media, job->off, job->bytes, job->len);
-}
-
 int
 clear_replace(struct media *media, uint64_t off, const void *bytes, size_t len)
 {
-	struct copy_job job = { media, off, bytes, len };
 	int r;
 
 	if ((r = media_mend_bad(media, off, len)) < 0 ||
-	    (r = media_try(copy_bytes, &job)) < 0 ||
+	    (r = media_try_copy(media, off, bytes, len)) < 0 ||
 	    (r = media_fence(media)) < 0)
 		return r;
 	return media_forget_bad(media, off, len);

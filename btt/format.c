@@ -229,37 +229,19 @@ report_progress(struct creation *creation, uint64_t bytes)
 		    options->progress_arg, creation->done, creation->total);
 }
 
-/* One change of the medium; src is NULL for zeroes. */
-struct change {
-	struct media *media;
-	uint64_t off;
-	const void *src;
-	size_t len;
-};
-
-static int
-do_change(void *arg)
-{
-	struct change *change = arg;
-
-	if (change->src == NULL)
-		return media_zero(change->media, change->off, change->len);
-	return media_copy(change->media, change->off, change->src, change->len);
-}
-
-/* Only the change itself is guarded: reports of progress may hold locks. */
+/*
+ * One change of the medium; src is NULL for zeroes.  Nothing else is guarded:
+ * reports of progress may hold locks.
+ */
 static int
 put(struct creation *creation, uint64_t off, const void *src, size_t len)
 {
-	struct change change = {
-		.media = creation->media,
-		.off = off,
-		.src = src,
-		.len = len,
-	};
+	struct media *media = creation->media;
 	int r;
 
-	if ((r = media_try(do_change, &change)) < 0)
+	r = src == NULL ? media_try_zero(media, off, len)
+			: media_try_copy(media, off, src, len);
+	if (r < 0)
 		return btt_error_set(
 		    creation->error, r, "writing at %" PRIu64 " failed", off);
 	return 0;

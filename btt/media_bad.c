@@ -343,20 +343,6 @@ has_whole_units(const struct badlist *list, uint64_t off, uint64_t end)
 		BAD_KNOWN | BAD_LATENT, &first, &last);
 }
 
-struct zero_job {
-	struct media *media;
-	uint64_t off;
-	size_t len;
-};
-
-static int
-zero_range(void *arg)
-{
-	const struct zero_job *job = arg;
-
-	return media_zero(job->media, job->off, job->len);
-}
-
 int
 media_mend_bad(struct media *media, uint64_t off, size_t len)
 {
@@ -386,7 +372,6 @@ media_forget_bad(struct media *media, uint64_t off, size_t len)
 int
 media_clear_bad(struct media *media, uint64_t off, size_t len)
 {
-	struct zero_job job = { media, off, len };
 	struct media_bad *bad = media->bad;
 	bool whole;
 	int r;
@@ -398,7 +383,7 @@ media_clear_bad(struct media *media, uint64_t off, size_t len)
 		return -EIO;
 	/* Zeroes, durable before anybody takes the place for good. */
 	if ((r = media_mend_bad(media, off, len)) == 0 &&
-	    (r = media_try(zero_range, &job)) == 0)
+	    (r = media_try_zero(media, off, len)) == 0)
 		r = media_fence(media);
 	if (r == 0)
 		r = media_forget_bad(media, off, len);

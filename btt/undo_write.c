@@ -11,26 +11,11 @@
 #include <lanes/sync.h>
 
 #include "layout.h"
+#include "probe.h"
 #include "repair_impl.h"
 #include "undo_impl.h"
 
 const uint8_t undo_signature[16] = "BTT UNDO FILE\r\n";
-
-struct copy_job {
-	const struct media *media;
-	uint64_t off;
-	uint8_t *bytes;
-	size_t len;
-};
-
-static int
-copy_bytes(void *arg)
-{
-	struct copy_job *job = arg;
-
-	memcpy(job->bytes, media_at(job->media, job->off), job->len);
-	return 0;
-}
 
 int
 undo_compare_ranges(const void *a, const void *b)
@@ -63,23 +48,23 @@ int
 undo_sum_log(const struct media *media, uint64_t off, uint32_t bytes,
     const struct undo_range *range, uint32_t nrange, uint64_t *ret_sum)
 {
-	struct copy_job job = { media, off, malloc(bytes), bytes };
+	uint8_t *log;
 	int r;
 
-	if (job.bytes == NULL)
+	if ((log = malloc(bytes)) == NULL)
 		return -ENOMEM;
-	if ((r = media_try(copy_bytes, &job)) < 0)
+	if ((r = probe_read(media, off, log, bytes)) < 0)
 		goto out;
 	for (uint32_t i = first_range(range, nrange, off);
 	     i < nrange && range[i].off - off < bytes; i++) {
 		uint64_t at = range[i].off - off;
 
-		memset(job.bytes + at, 0,
+		memset(log + at, 0,
 		    range[i].bytes < bytes - at ? range[i].bytes : bytes - at);
 	}
-	*ret_sum = layout_checksum(job.bytes, bytes, bytes);
+	*ret_sum = layout_checksum(log, bytes, bytes);
 out:
-	free(job.bytes);
+	free(log);
 	return r;
 }
 

@@ -299,49 +299,31 @@ check_target(struct writing *writing, enum infoblock_which which,
 	    infoblock_copy_name(which), writing->off[which], why);
 }
 
-struct change {
-	struct media *media;
-	uint64_t off;
-	const uint8_t *block;
-};
-
-static int
-copy_block(void *arg)
-{
-	const struct change *change;
-
-	change = arg;
-	return media_copy(
-	    change->media, change->off, change->block, BTT_INFO_BYTES);
-}
-
 /* Write a copy, and believe it only when it can be read back. */
 static int
 write_copy(struct writing *writing, enum infoblock_which which,
     struct btt_error *error)
 {
 	struct btt_info_copy there;
-	struct change change = { writing->media, writing->off[which],
-		writing->block };
-	int r;
+	struct media *media = writing->media;
+	uint64_t off = writing->off[which];
+	int r = 0;
 
-	r = 0;
-	if (media_is_bad(change.media, change.off, BTT_INFO_BYTES))
-		r = media_clear_bad(change.media, change.off, BTT_INFO_BYTES);
+	if (media_is_bad(media, off, BTT_INFO_BYTES))
+		r = media_clear_bad(media, off, BTT_INFO_BYTES);
 	if (r == 0)
-		r = media_try(copy_block, &change);
+		r = media_try_copy(media, off, writing->block, BTT_INFO_BYTES);
 	if (r == 0)
-		r = media_fence(change.media);
+		r = media_fence(media);
 	if (r == 0) {
-		btt_inspect_info(change.media, change.off, &there);
+		btt_inspect_info(media, off, &there);
 		if (memcmp(there.block, writing->block, BTT_INFO_BYTES) != 0)
 			r = -EIO;
 	}
 	if (r < 0)
 		return btt_error_set(error, r,
 		    "the %s at %" PRIu64 " cannot be written: %s",
-		    infoblock_copy_name(which), change.off,
-		    system_error_text(r));
+		    infoblock_copy_name(which), off, system_error_text(r));
 	return 0;
 }
 

@@ -208,6 +208,14 @@ void media_close(struct media *media);
  */
 int media_try(int (*fn)(void *arg), void *arg) BTT_MUST_CHECK;
 int media_install_sigbus(void) BTT_MUST_CHECK;
+/*
+ * One operation by itself in a media_try(): what it returns, or -EIO.  Visible
+ * on return, not durable before a fence.
+ */
+int media_try_copy(struct media *media, uint64_t off, const void *src,
+    size_t len) BTT_MUST_CHECK;
+int
+media_try_zero(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
 
 /*
  * Bad ranges: what the medium itself reports when it is opened (libpmem2's
