@@ -191,9 +191,10 @@ tell_difference(const struct media_bad *bad, const struct badlist *one,
 	}
 }
 
+/* The list as it was is in bad->next after that. */
 static int
-change_locked(struct media_bad *bad, uint64_t off, uint64_t end,
-    bad_marks_fn *fn, enum media_bad_change change) REQUIRES(bad->lock)
+apply_locked(struct media_bad *bad, uint64_t off, uint64_t end,
+    bad_marks_fn *fn) REQUIRES(bad->lock)
 {
 	struct badlist *old = bad->list;
 	int r;
@@ -204,8 +205,20 @@ change_locked(struct media_bad *bad, uint64_t off, uint64_t end,
 	bad->next = old;
 	atomic_store(&bad->n, bad->list->nrun);
 	keep_locked(bad);
-	if (bad->watch.tell == NULL)
-		return 0;
+	return 0;
+}
+
+static int
+change_locked(struct media_bad *bad, uint64_t off, uint64_t end,
+    bad_marks_fn *fn, enum media_bad_change change) REQUIRES(bad->lock)
+{
+	const struct badlist *old;
+	int r;
+
+	if ((r = apply_locked(bad, off, end, fn)) < 0 ||
+	    bad->watch.tell == NULL)
+		return r;
+	old = bad->next;
 	if (change == MEDIA_BAD_CLEARED || change == MEDIA_BAD_UNINJECTED)
 		tell_difference(bad, old, bad->list, off, end, change);
 	else
@@ -257,7 +270,10 @@ media_uninject_bad(struct media *media, uint64_t off, size_t len)
 	    media, off, len, badlist_uninject, MEDIA_BAD_UNINJECTED);
 }
 
-/* What is restored is as good as found, and keeps where it came from. */
+/*
+ * What is restored keeps where it came from.  It is no change: who watched when
+ * it was found has been told, and who did not asks for the list.
+ */
 static int
 restore_locked(struct media_bad *bad, const struct badlist *from)
     REQUIRES(bad->lock)
@@ -276,8 +292,8 @@ restore_locked(struct media_bad *bad, const struct badlist *from)
 
 		for (unsigned k = 0; k < 3 && r == 0; k++) {
 			if (fns[k] != NULL)
-				r = change_locked(bad, run->off, run->end,
-				    fns[k], MEDIA_BAD_FOUND);
+				r = apply_locked(
+				    bad, run->off, run->end, fns[k]);
 		}
 	}
 	return r;

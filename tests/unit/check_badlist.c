@@ -233,6 +233,28 @@ START_TEST(kept__list_comes_back_with_all_marks)
 }
 END_TEST
 
+/* What was bad before a crash is no news: it is kept again, and that is all. */
+START_TEST(restore__tells_nobody)
+{
+	uint8_t kept[MEDIA_BAD_BYTES];
+	size_t bytes;
+
+	ck_assert_int_eq(media_add_bad(media, 512, 512), 0);
+	ck_assert_int_eq(media_inject_bad(media, 2048, 512, false), 0);
+	bytes = told.kept_bytes;
+	memcpy(kept, told.kept, bytes);
+	tear_down();
+	set_up();
+	ck_assert_int_eq(media_restore_bad(media, kept, bytes), 0);
+	ck_assert_uint_eq(told.n, 0);
+	ck_assert_uint_eq(told.kept_bytes, bytes);
+	ck_assert_mem_eq(told.kept, kept, bytes);
+	/* The next one is. */
+	ck_assert_int_eq(media_add_bad(media, 0, 1536), 0);
+	ck_assert_uint_eq(told.n, 2);
+}
+END_TEST
+
 static Suite *
 badlist_suite(void)
 {
@@ -248,6 +270,7 @@ badlist_suite(void)
 	tcase_add_test(tc, watch__is_told_of_what_changes_and_no_more);
 	tcase_add_test(tc, latent__is_unknown_until_it_is_noticed);
 	tcase_add_test(tc, kept__list_comes_back_with_all_marks);
+	tcase_add_test(tc, restore__tells_nobody);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -296,7 +296,7 @@ void media_watch_bad(struct media *media, const struct media_bad_watch *watch);
 #define MEDIA_BAD_BYTES 8192u
 /*
  * Add what was kept, by a program of the same version, planted ranges included.
- * Nobody is told.  -EUCLEAN for what is no such list of this medium.
+ * It is kept again, but no watcher is told: nothing has become bad by it.  -EUCLEAN for what is no such list of this medium.
  */
 int media_restore_bad(struct media *media, const void *list, size_t bytes)
     BTT_MUST_CHECK;
