@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <err.h>
+
 #include "ctl_online.h"
 #include "size.h"
 
@@ -81,9 +83,7 @@ static void
 add_waiting(struct json_object *args, const struct change_options *options)
 {
 	ctl_add_bool(args, "wait", !options->no_wait);
-	if (options->timeout.given)
-		ctl_add_number(
-		    args, "timeout_ms", ctl_timeout_ms(&options->timeout));
+	ctl_add_timeout(args, &options->timeout);
 }
 
 /* "ro,scrub,WORDS", each only where it was asked for. */
@@ -124,33 +124,42 @@ add_test(struct json_object *args, const char *test)
 	return true;
 }
 
+static int
+complete_attach(struct json_object *args, const struct change_options *options)
+{
+	add_words(args, options);
+	add_waiting(args, options);
+	return add_test(args, options->test) ? 0 : -EINVAL;
+}
+
+/* A name that the daemon's configuration has. */
+static int
+fill_enable(struct ctl_call *call, const void *arg)
+{
+	ctl_add_text(call->args, "name", call->operand);
+	return complete_attach(call->args, arg);
+}
+
 /*
  * The daemon follows no links on others' behalf, and does not know our
  * directory: so both are resolved here, with our own rights.
  */
 static int
-fill_attach(struct ctl_call *call, const char *path, bool is_name,
-    const struct change_options *options)
+fill_attach(struct ctl_call *call, const void *arg)
 {
-	struct json_object *args;
-	char *real;
+	const struct change_options *options = arg;
 
-	real = is_name ? NULL : realpath(path, NULL);
-	/* What is no file may be a name that the daemon's configuration has. */
-	if (real == NULL && !is_name &&
-	    (errno != ENOENT || strchr(path, '/') != NULL ||
-		options->name != NULL))
-		return -errno;
-	args = ctl_new_object();
-	*call =
-	    (struct ctl_call){ .operand = path, .path = real, .args = args };
-	if (real != NULL)
-		ctl_add_text(args, "path", real);
-	if (real == NULL || options->name != NULL)
-		ctl_add_text(args, "name", real == NULL ? path : options->name);
-	add_words(args, options);
-	add_waiting(args, options);
-	return add_test(args, options->test) ? 0 : -EINVAL;
+	if ((call->path = realpath(call->operand, NULL)) == NULL) {
+		/* What is no file may be a name all the same. */
+		if (errno != ENOENT || strchr(call->operand, '/') != NULL ||
+		    options->name != NULL)
+			return -errno;
+		return fill_enable(call, arg);
+	}
+	ctl_add_text(call->args, "path", call->path);
+	if (options->name != NULL)
+		ctl_add_text(call->args, "name", options->name);
+	return complete_attach(call->args, options);
 }
 
 /* "It is there already", if it is what was asked for. */
@@ -210,44 +219,21 @@ run_attach(const void *arg, char *const operands[])
 		.tell = tell_attached,
 		.arg = options,
 	};
-	struct json_object *list;
-	const char **names;
-	size_t i, n;
-	int status = 0, r;
+	struct ctl_names names;
+	int status;
 
-	names = ctl_online_names(
-	    &options->online, operands, CTL_NAMES_DISABLED, &n, &list, &status);
-	if (names == NULL)
-		return status;
-	if (options->name != NULL && n > 1) {
-		fputs("bttctl: attach: --name is for one PATH\n", stderr);
-		free(names);
-		json_object_put(list);
-		return CTL_EXIT_USAGE;
+	status = ctl_online_names(
+	    &options->online, operands, CTL_NAMES_DISABLED, &names);
+	if (status == 0 && options->name != NULL && names.n > 1) {
+		warnx("attach: --name is for one PATH");
+		status = CTL_EXIT_USAGE;
 	}
-	if ((calls.calls = calloc(n + 1, sizeof(*calls.calls))) == NULL)
-		ctl_die_of_memory();
-	/* Those that there are; of the others it is said at once. */
-	for (i = 0; i < n; i++) {
-		r = fill_attach(
-		    &calls.calls[calls.ncall], names[i], list != NULL, options);
-		if (r == 0) {
-			calls.ncall++;
-			continue;
-		}
-		r = ctl_fail(names[i], r, NULL);
-		if (status == 0)
-			status = r;
+	if (status == 0) {
+		calls.fill = names.list != NULL ? fill_enable : fill_attach;
+		status = ctl_online_run_names(&options->online, &calls, &names);
 	}
-	r = 0;
-	if (calls.ncall > 0)
-		r = ctl_online_run(&options->online, &calls);
-	else if (status == 0 && options->online.common.json)
-		ctl_print_json_array(ctl_new_array());
-	free(calls.calls);
-	free(names);
-	json_object_put(list);
-	return status != 0 ? status : r;
+	ctl_names_fini(&names);
+	return status;
 }
 
 static bool
@@ -282,17 +268,16 @@ tell_detached(
 		printf("%s: detached\n", call->operand);
 }
 
-static struct json_object *
-detach_args(const char *name, const struct change_options *options)
+static int
+fill_detach(struct ctl_call *call, const void *arg)
 {
-	struct json_object *args;
+	const struct change_options *options = arg;
 
-	args = ctl_new_object();
-	ctl_add_text(args, "name", name);
+	ctl_add_text(call->args, "name", call->operand);
 	if (options->force)
-		ctl_add_bool(args, "force", true);
-	add_waiting(args, options);
-	return args;
+		ctl_add_bool(call->args, "force", true);
+	add_waiting(call->args, options);
+	return 0;
 }
 
 static int
@@ -302,31 +287,14 @@ run_detach(const void *arg, char *const operands[])
 	struct ctl_calls calls = {
 		.command = "detach",
 		.verb = "detach",
+		.fill = fill_detach,
 		.accepts = accepts_detached,
 		.tell = tell_detached,
 		.arg = options,
 	};
-	struct json_object *list;
-	const char **names;
-	int status = 0;
-	size_t i;
 
-	names = ctl_online_names(&options->online, operands, CTL_NAMES_LISTED,
-	    &calls.ncall, &list, &status);
-	if (names == NULL)
-		return status;
-	if ((calls.calls = calloc(calls.ncall + 1, sizeof(*calls.calls))) ==
-	    NULL)
-		ctl_die_of_memory();
-	for (i = 0; i < calls.ncall; i++) {
-		calls.calls[i].operand = names[i];
-		calls.calls[i].args = detach_args(names[i], options);
-	}
-	status = ctl_online_run(&options->online, &calls);
-	free(calls.calls);
-	free(names);
-	json_object_put(list);
-	return status;
+	return ctl_online_run_operands(
+	    &options->online, &calls, operands, CTL_NAMES_LISTED);
 }
 
 static_assert(sizeof(struct change_options) <= CTL_OPTIONS_MAX, "room");

@@ -5,12 +5,12 @@
  */
 #include <assert.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <err.h>
 
 #include "ctl_online.h"
+
+/* --- inject-error --- */
 
 static const char *const areas[] = { "data", "map", "log", "info", NULL };
 
@@ -82,65 +82,100 @@ tell_injected(
 	print_ranges(json_get(result, "latent"), ", not noticed yet");
 }
 
-static struct json_object *
-inject_args(const struct inject_options *options, const char *name)
-{
-	struct json_object *args;
+/* Which options were given. */
+enum {
+	GIVEN_BLOCK = 1u << 0,
+	GIVEN_COUNT = 1u << 1,
+	GIVEN_AREA = 1u << 2,
+	GIVEN_RAW = 1u << 3,
+	GIVEN_UNINJECT = 1u << 4,
+	GIVEN_STATUS = 1u << 5,
+	GIVEN_NO_NOTIFY = 1u << 6,
+};
 
-	args = ctl_new_object();
-	ctl_add_text(args, "name", name);
-	if (options->status)
-		return args;
-	/* All of it, wherever it is. */
-	if (options->uninject && !options->block.given) {
-		ctl_add_text(args, "area", "raw");
-		ctl_add_number(args, "count", 0);
-	} else {
-		ctl_add_text(args, "area",
-		    options->raw ? "raw" : areas[options->area.index]);
-		ctl_add_number(args, "block", options->block.bytes);
-		if (options->count.given)
-			ctl_add_number(args, "count", options->count.bytes);
-	}
-	if (options->uninject)
-		ctl_add_bool(args, "uninject", true);
-	if (options->no_notify)
-		ctl_add_bool(args, "latent", true);
-	return args;
+static unsigned
+what_is_given(const struct inject_options *options)
+{
+	return (options->block.given ? GIVEN_BLOCK : 0) |
+	    (options->count.given ? GIVEN_COUNT : 0) |
+	    (options->area.given ? GIVEN_AREA : 0) |
+	    (options->raw ? GIVEN_RAW : 0) |
+	    (options->uninject ? GIVEN_UNINJECT : 0) |
+	    (options->status ? GIVEN_STATUS : 0) |
+	    (options->no_notify ? GIVEN_NO_NOTIFY : 0);
 }
 
-/* What does not go together. */
+/* An option, and those that it cannot be given with. */
+static const struct {
+	unsigned option, others;
+	const char *why;
+} exclusions[] = {
+	{ GIVEN_RAW, GIVEN_AREA, "--raw and --area exclude each other" },
+	{ GIVEN_STATUS, ~(unsigned)GIVEN_STATUS,
+	    "--status is for looking only" },
+	{ GIVEN_UNINJECT, GIVEN_NO_NOTIFY,
+	    "--no-notify is for what is injected" },
+};
+#define NEXCLUSION (sizeof(exclusions) / sizeof(exclusions[0]))
+
+/* NULL if all is well. */
 static const char *
-find_mistake(const struct inject_options *options)
+find_mistake(unsigned given)
 {
-	if (options->raw && options->area.given)
-		return "--raw and --area exclude each other";
-	if (options->status &&
-	    (options->block.given || options->count.given ||
-		options->area.given || options->raw || options->uninject ||
-		options->no_notify))
-		return "--status is for looking only";
-	if (options->uninject && options->no_notify)
-		return "--no-notify is for what is injected";
+	for (size_t i = 0; i < NEXCLUSION; i++) {
+		if ((given & exclusions[i].option) != 0 &&
+		    (given & exclusions[i].others) != 0)
+			return exclusions[i].why;
+	}
 	/* Nothing but --uninject means all there is. */
-	if (!options->status && !options->block.given &&
-	    (!options->uninject || options->count.given ||
-		options->area.given || options->raw))
-		return "where? --block is missing";
-	return NULL;
+	if ((given & (GIVEN_BLOCK | GIVEN_STATUS)) != 0 ||
+	    given == GIVEN_UNINJECT)
+		return NULL;
+	return "where? --block is missing";
+}
+
+static void
+add_where(struct json_object *args, const struct inject_options *options)
+{
+	/* Without --block it is all, wherever it is. */
+	if (!options->block.given) {
+		ctl_add_text(args, "area", "raw");
+		ctl_add_number(args, "count", 0);
+		return;
+	}
+	ctl_add_text(
+	    args, "area", options->raw ? "raw" : areas[options->area.index]);
+	ctl_add_size(args, "block", &options->block);
+	ctl_add_size(args, "count", &options->count);
+}
+
+static int
+fill_inject(struct ctl_call *call, const void *arg)
+{
+	const struct inject_options *options = arg;
+
+	ctl_add_text(call->args, "name", call->operand);
+	if (options->status)
+		return 0;
+	add_where(call->args, options);
+	if (options->uninject)
+		ctl_add_bool(call->args, "uninject", true);
+	if (options->no_notify)
+		ctl_add_bool(call->args, "latent", true);
+	return 0;
 }
 
 static int
 run_inject(const void *arg, char *const operands[])
 {
 	const struct inject_options *options = arg;
-	const char *mistake = find_mistake(options);
-	struct ctl_call call = { .operand = operands[0] };
+	const char *mistake = find_mistake(what_is_given(options));
+	const char *name = operands[0]; /* one, and "all" is none */
+	const struct ctl_names names = { .n = 1, .name = &name };
 	struct ctl_calls calls = {
 		.command = "inject-error",
 		.verb = options->status ? "injected" : "inject-error",
-		.calls = &call,
-		.ncall = 1,
+		.fill = fill_inject,
 		.tell = tell_injected,
 		.arg = options,
 	};
@@ -149,8 +184,7 @@ run_inject(const void *arg, char *const operands[])
 		warnx("inject-error: %s", mistake);
 		return CTL_EXIT_USAGE;
 	}
-	call.args = inject_args(options, operands[0]);
-	return ctl_online_run(&options->online, &calls);
+	return ctl_online_run_names(&options->online, &calls, &names);
 }
 
 static_assert(sizeof(struct inject_options) <= CTL_OPTIONS_MAX, "room");
@@ -165,6 +199,8 @@ const struct ctl_command ctl_inject_error = {
 	.max_operands = 1,
 	.run = run_inject,
 };
+
+/* --- clear-errors --- */
 
 struct clear_options {
 	struct ctl_online online;
@@ -207,72 +243,75 @@ tell_cleared(
 		    "%s: %s\n", call->operand, json_get_text(job, "message"));
 }
 
-/* One verb for all names. */
-static int
-ask_all(const struct clear_options *options, const char *verb,
-    const char **names, size_t n)
+static void
+add_range(struct json_object *args, const struct clear_options *options)
 {
+	ctl_add_size(args, "lba", &options->lba);
+	ctl_add_size(args, "count", &options->count);
+	ctl_add_timeout(args, &options->timeout);
+}
+
+static int
+fill_scrub(struct ctl_call *call, const void *arg)
+{
+	ctl_add_text(call->args, "name", call->operand);
+	add_range(call->args, arg);
+	ctl_add_bool(call->args, "wait", true);
+	return 0;
+}
+
+static int
+fill_clear(struct ctl_call *call, const void *arg)
+{
+	const struct clear_options *options = arg;
+
+	ctl_add_text(call->args, "name", call->operand);
+	add_range(call->args, options);
+	ctl_add_bool(call->args, "wait", !options->no_wait);
+	return 0;
+}
+
+/* A step on the way: nothing is told but its failures. */
+static int
+scrub(const struct clear_options *options, const struct ctl_names *names)
+{
+	struct ctl_online online = options->online;
 	struct ctl_calls calls = {
 		.command = "clear-errors",
-		.verb = verb,
-		.ncall = n,
-		.tell = tell_cleared,
+		.verb = "start-scrub",
+		.fill = fill_scrub,
 		.arg = options,
 	};
-	bool scrub = strcmp(verb, "start-scrub") == 0;
-	struct ctl_online online = options->online;
-	int status;
-	size_t i;
 
-	if ((calls.calls = calloc(n + 1, sizeof(*calls.calls))) == NULL)
-		ctl_die_of_memory();
-	for (i = 0; i < n; i++) {
-		struct json_object *args = ctl_new_object();
-
-		calls.calls[i].operand = names[i];
-		calls.calls[i].args = args;
-		ctl_add_text(args, "name", names[i]);
-		if (options->lba.given)
-			ctl_add_number(args, "lba", options->lba.bytes);
-		if (options->count.given)
-			ctl_add_number(args, "count", options->count.bytes);
-		if (options->timeout.given)
-			ctl_add_number(args, "timeout_ms",
-			    ctl_timeout_ms(&options->timeout));
-		ctl_add_bool(args, "wait", scrub || !options->no_wait);
-	}
-	if (scrub) { /* a step on the way: there is one answer */
-		calls.tell = NULL;
-		online.common.json = false;
-	}
-	status = ctl_online_run(&online, &calls);
-	free(calls.calls);
-	return status;
+	online.common.json = false;
+	return ctl_online_run_names(&online, &calls, names);
 }
 
 static int
 run_clear(const void *arg, char *const operands[])
 {
 	const struct clear_options *options = arg;
-	struct json_object *list;
-	const char **names;
-	int status = 0;
-	size_t n;
+	struct ctl_calls calls = {
+		.command = "clear-errors",
+		.verb = "clear-errors",
+		.fill = fill_clear,
+		.tell = tell_cleared,
+		.arg = options,
+	};
+	struct ctl_names names;
+	int status;
 
 	if (options->count.given && options->count.bytes == 0) {
 		warnx("clear-errors: --count 0: nothing to do");
 		return CTL_EXIT_USAGE;
 	}
-	names = ctl_online_names(
-	    &options->online, operands, CTL_NAMES_OPEN, &n, &list, &status);
-	if (names == NULL)
-		return status;
-	if (options->scrub)
-		status = ask_all(options, "start-scrub", names, n);
+	status = ctl_online_names(
+	    &options->online, operands, CTL_NAMES_OPEN, &names);
+	if (status == 0 && options->scrub)
+		status = scrub(options, &names);
 	if (status == 0)
-		status = ask_all(options, "clear-errors", names, n);
-	free(names);
-	json_object_put(list);
+		status = ctl_online_run_names(&options->online, &calls, &names);
+	ctl_names_fini(&names);
 	return status;
 }
 

@@ -36,9 +36,7 @@ run_settle(const void *arg, char *const operands[])
 	if (remote == NULL)
 		return status;
 	args = ctl_new_object();
-	if (options->timeout.given)
-		ctl_add_number(
-		    args, "timeout_ms", ctl_timeout_ms(&options->timeout));
+	ctl_add_timeout(args, &options->timeout);
 	result = ctl_online_ask(remote, "settle", "settle", args, &status);
 	remote_close(remote);
 	json_object_put(result);

@@ -28,6 +28,21 @@ ctl_timeout_ms(const struct ctl_number *seconds)
 	return seconds->given ? (uint64_t)seconds->value * 1000 : 0;
 }
 
+void
+ctl_add_timeout(struct json_object *args, const struct ctl_number *seconds)
+{
+	if (seconds->given)
+		ctl_add_number(args, "timeout_ms", ctl_timeout_ms(seconds));
+}
+
+void
+ctl_add_size(
+    struct json_object *args, const char *key, const struct ctl_size *size)
+{
+	if (size->given)
+		ctl_add_number(args, key, size->bytes);
+}
+
 struct remote *
 ctl_online_open(const struct ctl_online *options, int *ret_status)
 {
@@ -204,15 +219,20 @@ judge(const struct ctl_online *options, const struct ctl_calls *calls)
 }
 
 static void
+release_one(const struct ctl_call *call)
+{
+	json_object_put(call->args);
+	json_object_put(call->reply);
+	free(call->path);
+}
+
+static void
 release(const struct ctl_calls *calls)
 {
 	size_t i;
 
-	for (i = 0; i < calls->ncall; i++) {
-		json_object_put(calls->calls[i].args);
-		json_object_put(calls->calls[i].reply);
-		free(calls->calls[i].path);
-	}
+	for (i = 0; i < calls->ncall; i++)
+		release_one(&calls->calls[i]);
 }
 
 int
@@ -238,7 +258,7 @@ ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls)
 }
 
 static bool
-is_of_kind(struct json_object *device, enum ctl_names kind)
+is_of_kind(struct json_object *device, enum ctl_names_kind kind)
 {
 	const char *state = json_get_text(device, "state");
 
@@ -254,54 +274,119 @@ is_of_kind(struct json_object *device, enum ctl_names kind)
 	return true;
 }
 
-/* The names in the daemon's list, which they live as long as. */
-static const char **
-list_names(struct json_object *list, enum ctl_names kind, size_t *ret_n)
+static void
+reserve(struct ctl_names *names, size_t n)
 {
-	struct json_object *device;
-	const char **names;
-	size_t i;
-
-	names = calloc(json_object_array_length(list) + 1, sizeof(*names));
-	if (names == NULL)
+	if ((names->name = calloc(n + 1, sizeof(*names->name))) == NULL)
 		ctl_die_of_memory();
-	*ret_n = 0;
-	for (i = 0; i < json_object_array_length(list); i++) {
-		device = json_object_array_get_idx(list, i);
-		if (is_of_kind(device, kind))
-			names[(*ret_n)++] = json_get_text(device, "dev");
-	}
-	return names;
 }
 
-const char **
-ctl_online_names(const struct ctl_online *options, char *const operands[],
-    enum ctl_names kind, size_t *ret_n, struct json_object **ret_list,
-    int *ret_status)
+/* Those in the daemon's list. */
+static int
+list_names(const struct ctl_online *options, enum ctl_names_kind kind,
+    struct ctl_names *names)
 {
-	struct json_object *args;
+	struct json_object *args, *device;
 	struct remote *remote;
-	const char **names;
-	size_t i, n;
+	int status = 0;
+	size_t i;
 
-	*ret_list = NULL;
+	if ((remote = ctl_online_open(options, &status)) == NULL)
+		return status;
+	args = ctl_new_object();
+	ctl_add_bool(args, "idle", kind == CTL_NAMES_DISABLED);
+	names->list = ctl_online_ask(remote, "all", "list", args, &status);
+	remote_close(remote);
+	if (names->list == NULL)
+		return status;
+	reserve(names, json_object_array_length(names->list));
+	for (i = 0; i < json_object_array_length(names->list); i++) {
+		device = json_object_array_get_idx(names->list, i);
+		if (is_of_kind(device, kind))
+			names->name[names->n++] = json_get_text(device, "dev");
+	}
+	return 0;
+}
+
+int
+ctl_online_names(const struct ctl_online *options, char *const operands[],
+    enum ctl_names_kind kind, struct ctl_names *ret_names)
+{
+	size_t n;
+
+	*ret_names = (struct ctl_names){ .n = 0 };
 	for (n = 0; operands[n] != NULL; n++)
 		;
-	if (n == 0 || (n == 1 && strcmp(operands[0], "all") == 0)) {
-		if ((remote = ctl_online_open(options, ret_status)) == NULL)
-			return NULL;
-		args = ctl_new_object();
-		ctl_add_bool(args, "idle", kind == CTL_NAMES_DISABLED);
-		*ret_list =
-		    ctl_online_ask(remote, "all", "list", args, ret_status);
-		remote_close(remote);
-		return *ret_list == NULL ? NULL
-					 : list_names(*ret_list, kind, ret_n);
+	if (n == 0 || (n == 1 && strcmp(operands[0], "all") == 0))
+		return list_names(options, kind, ret_names);
+	reserve(ret_names, n);
+	for (; ret_names->n < n; ret_names->n++)
+		ret_names->name[ret_names->n] = operands[ret_names->n];
+	return 0;
+}
+
+void
+ctl_names_fini(struct ctl_names *names)
+{
+	free(names->name);
+	json_object_put(names->list);
+}
+
+/* Those that can be asked; of the others it is said, and the status returned. */
+static int
+fill_calls(struct ctl_calls *calls, const struct ctl_names *names)
+{
+	struct ctl_call *call;
+	int r, status = 0;
+	size_t i;
+
+	for (i = 0; i < names->n; i++) {
+		call = &calls->calls[calls->ncall];
+		*call = (struct ctl_call){
+			.operand = names->name[i],
+			.args = ctl_new_object(),
+		};
+		if ((r = calls->fill(call, calls->arg)) == 0) {
+			calls->ncall++;
+			continue;
+		}
+		release_one(call);
+		r = ctl_fail(names->name[i], r, NULL);
+		if (status == 0)
+			status = r;
 	}
-	if ((names = calloc(n + 1, sizeof(*names))) == NULL)
+	return status;
+}
+
+int
+ctl_online_run_names(const struct ctl_online *options, struct ctl_calls *calls,
+    const struct ctl_names *names)
+{
+	int status, run_status = 0;
+
+	calls->ncall = 0;
+	calls->calls = calloc(names->n + 1, sizeof(*calls->calls));
+	if (calls->calls == NULL)
 		ctl_die_of_memory();
-	for (i = 0; i < n; i++)
-		names[i] = operands[i];
-	*ret_n = n;
-	return names;
+	status = fill_calls(calls, names);
+	if (calls->ncall > 0)
+		run_status = ctl_online_run(options, calls);
+	else if (status == 0 && options->common.json)
+		ctl_print_json_array(ctl_new_array());
+	free(calls->calls);
+	return status != 0 ? status : run_status;
+}
+
+int
+ctl_online_run_operands(const struct ctl_online *options,
+    struct ctl_calls *calls, char *const operands[], enum ctl_names_kind kind)
+{
+	struct ctl_names names;
+	int status;
+
+	status = ctl_online_names(options, operands, kind, &names);
+	if (status == 0)
+		status = ctl_online_run_names(options, calls, &names);
+	ctl_names_fini(&names);
+	return status;
 }

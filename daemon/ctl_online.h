@@ -25,6 +25,20 @@ struct ctl_online {
 		    "PATH", NULL, "the socket on which the daemon listens"  \
 	}
 
+/* What "all" are. */
+enum ctl_names_kind {
+	CTL_NAMES_LISTED,
+	CTL_NAMES_OPEN,
+	CTL_NAMES_DISABLED, /* of the configuration, and not attached */
+};
+
+/* What a command is about. */
+struct ctl_names {
+	size_t n;
+	const char **name;
+	struct json_object *list; /* that has them; NULL: they are operands */
+};
+
 /* One question and its answer. */
 struct ctl_call {
 	const char *operand;       /* what it is about, for people */
@@ -38,6 +52,11 @@ struct ctl_calls {
 	const char *verb;
 	struct ctl_call *calls;
 	size_t ncall;
+	/*
+	 * For ctl_online_run_names: complete the question about call->operand.
+	 * A negative errno is said, and nothing asked.
+	 */
+	int (*fill)(struct ctl_call *call, const void *arg);
 	/* Is this failure as good as success?  NULL: none is. */
 	bool (*accepts)(const struct ctl_call *call, struct json_object *error,
 	    const void *arg);
@@ -59,21 +78,24 @@ struct json_object *ctl_online_ask(struct remote *remote, const char *what,
 int
 ctl_online_run(const struct ctl_online *options, const struct ctl_calls *calls);
 
-/* What "all" are. */
-enum ctl_names {
-	CTL_NAMES_LISTED,
-	CTL_NAMES_OPEN,
-	CTL_NAMES_DISABLED, /* of the configuration, and not attached */
-};
+/*
+ * The names that the operands mean: themselves; or, of none or of "all", those
+ * of that kind which the daemon has.  Returns 0, or the exit status if they
+ * cannot be had.
+ */
+int ctl_online_names(const struct ctl_online *options, char *const operands[],
+    enum ctl_names_kind kind, struct ctl_names *ret_names) BTT_MUST_CHECK;
+void ctl_names_fini(struct ctl_names *names);
 
 /*
- * The names that the operands mean, to be freed: themselves; or, of none or of
- * "all", those of that kind in *ret_list, which is to be released after them.
- * NULL, with the exit status, if they cannot be had.
+ * ctl_online_run with a call for each name, made by calls->fill; calls and ncall
+ * are filled in for that time.
  */
-const char **ctl_online_names(const struct ctl_online *options,
-    char *const operands[], enum ctl_names kind, size_t *ret_n,
-    struct json_object **ret_list, int *ret_status);
+int ctl_online_run_names(const struct ctl_online *options,
+    struct ctl_calls *calls, const struct ctl_names *names);
+/* The same of what the operands mean. */
+int ctl_online_run_operands(const struct ctl_online *options,
+    struct ctl_calls *calls, char *const operands[], enum ctl_names_kind kind);
 
 /* Of a message: its result, or NULL; its error, or NULL. */
 struct json_object *ctl_reply_result(struct json_object *reply);
@@ -81,5 +103,10 @@ struct json_object *ctl_reply_error(struct json_object *reply);
 
 /* Milliseconds for an option in seconds that may not have been given. */
 uint64_t ctl_timeout_ms(const struct ctl_number *seconds);
+/* Add it to arguments, if it was given. */
+void
+ctl_add_timeout(struct json_object *args, const struct ctl_number *seconds);
+void ctl_add_size(
+    struct json_object *args, const char *key, const struct ctl_size *size);
 
 #endif

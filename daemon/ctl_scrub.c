@@ -97,77 +97,74 @@ parse_range(const char *text, uint64_t *ret_first, uint64_t *ret_count)
 	return r;
 }
 
-static int
-run_calls(const struct scrub_options *options, struct ctl_calls *calls,
-    char *const operands[], uint64_t first, uint64_t count)
-{
-	bool start = strcmp(calls->verb, "start-scrub") == 0;
-	struct json_object *list, *args;
-	const char **names;
-	int status = 0;
-	size_t i;
+/* What start-scrub asks for. */
+struct start {
+	const struct scrub_options *options;
+	uint64_t first, count;
+};
 
-	names = ctl_online_names(&options->online, operands, CTL_NAMES_OPEN,
-	    &calls->ncall, &list, &status);
-	if (names == NULL)
-		return status;
-	calls->calls = calloc(calls->ncall + 1, sizeof(*calls->calls));
-	if (calls->calls == NULL)
-		ctl_die_of_memory();
-	for (i = 0; i < calls->ncall; i++) {
-		args = ctl_new_object();
-		calls->calls[i].operand = names[i];
-		calls->calls[i].args = args;
-		ctl_add_text(args, "name", names[i]);
-		if (options->timeout.given)
-			ctl_add_number(args, "timeout_ms",
-			    ctl_timeout_ms(&options->timeout));
-		if (!start)
-			continue;
-		ctl_add_bool(args, "wait", options->wait);
-		if (options->rate.given)
-			ctl_add_number(args, "rate", options->rate.bytes);
-		ctl_add_number(args, "lba", first);
-		ctl_add_number(args, "count", count);
-	}
-	status = ctl_online_run(&options->online, calls);
-	free(calls->calls);
-	free(names);
-	json_object_put(list);
-	return status;
+static int
+fill_start(struct ctl_call *call, const void *arg)
+{
+	const struct start *start = arg;
+
+	ctl_add_text(call->args, "name", call->operand);
+	ctl_add_timeout(call->args, &start->options->timeout);
+	ctl_add_bool(call->args, "wait", start->options->wait);
+	ctl_add_size(call->args, "rate", &start->options->rate);
+	ctl_add_number(call->args, "lba", start->first);
+	ctl_add_number(call->args, "count", start->count);
+	return 0;
 }
 
 static int
 run_start(const void *arg, char *const operands[])
 {
 	const struct scrub_options *options = arg;
+	struct start start = { .options = options };
 	struct ctl_calls calls = {
 		.command = "start-scrub",
 		.verb = "start-scrub",
+		.fill = fill_start,
 		.tell = tell_scrub,
+		.arg = &start,
 	};
-	uint64_t first = 0, count = 0;
 
 	if (options->range != NULL &&
-	    parse_range(options->range, &first, &count) < 0) {
+	    parse_range(options->range, &start.first, &start.count) < 0) {
 		warnx("start-scrub: --range %s: not FIRST or FIRST+COUNT",
 		    options->range);
 		return CTL_EXIT_USAGE;
 	}
-	return run_calls(options, &calls, operands, first, count);
+	return ctl_online_run_operands(
+	    &options->online, &calls, operands, CTL_NAMES_OPEN);
+}
+
+static int
+fill_wait(struct ctl_call *call, const void *arg)
+{
+	const struct scrub_options *options = arg;
+
+	ctl_add_text(call->args, "name", call->operand);
+	ctl_add_timeout(call->args, &options->timeout);
+	return 0;
 }
 
 static int
 run_wait(const void *arg, char *const operands[])
 {
+	const struct scrub_options *options = arg;
 	struct ctl_calls calls = {
 		.command = "wait-scrub",
 		.verb = "wait-scrub",
+		.fill = fill_wait,
 		.accepts = accepts_cancelled,
 		.tell = tell_scrub,
+		.arg = options,
 	};
 
-	return run_calls(arg, &calls, operands, 0, 0);
+	return ctl_online_run_operands(
+	    &options->online, &calls, operands, CTL_NAMES_OPEN);
 }
 
 static_assert(sizeof(struct scrub_options) <= CTL_OPTIONS_MAX, "room");
