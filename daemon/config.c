@@ -118,7 +118,7 @@ set_backing(void *target, const char *value, struct btt_error *error)
 }
 
 static const struct word backing_word[] = {
-	{ "backing", "PATH", set_backing, "where the BTT is" },
+	WORD_ROW_CALL("backing", "PATH", set_backing, "where the BTT is"),
 };
 
 static int

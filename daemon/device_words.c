@@ -5,46 +5,6 @@
 #include "device_words.h"
 
 static int
-set_ro(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-
-	(void)value, (void)error;
-	options->read_only = true;
-	return 0;
-}
-
-static int
-set_rw(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-
-	(void)value, (void)error;
-	options->read_only = false;
-	return 0;
-}
-
-static int
-set_sparse(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-
-	(void)value, (void)error;
-	options->allow_sparse = true;
-	return 0;
-}
-
-static int
-set_scrub(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-
-	(void)value, (void)error;
-	options->scrub = true;
-	return 0;
-}
-
-static int
 set_name(void *target, const char *value, struct btt_error *error)
 {
 	struct device_options *options = target;
@@ -53,16 +13,6 @@ set_name(void *target, const char *value, struct btt_error *error)
 		return btt_error_set(error, -EINVAL,
 		    "name=%s: this cannot be the name of a file", value);
 	options->name = value;
-	return 0;
-}
-
-static int
-set_namespace(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-
-	(void)error;
-	options->namespace = value;
 	return 0;
 }
 
@@ -76,21 +26,6 @@ set_mode(void *target, const char *value, struct btt_error *error)
 		return btt_error_set(error, -EINVAL,
 		    "mode=%s: must be octal and at most 777", value);
 	options->mode = (mode_t)mode;
-	return 0;
-}
-
-static int
-set_commit(void *target, const char *value, struct btt_error *error)
-{
-	struct device_options *options = target;
-	unsigned long n;
-
-	if (words_parse_number(value, 10, DEVICE_COMMIT_SECONDS_MAX, &n) < 0 ||
-	    n < 1)
-		return btt_error_set(error, -EINVAL,
-		    "commit=%s: must be from 1 to %u seconds", value,
-		    DEVICE_COMMIT_SECONDS_MAX);
-	options->commit_seconds = (unsigned)n;
 	return 0;
 }
 
@@ -144,32 +79,38 @@ set_gid(void *target, const char *value, struct btt_error *error)
 }
 
 static const struct word words[] = {
-	{ "ro", NULL, set_ro, "read only; nothing is ever written to BACKING" },
-	{ "rw", NULL, set_rw, "read and write (the default)" },
-	{ "name", "NAME", set_name,
-	    "the file's name (default: BACKING's last component)" },
-	{ "namespace", "NAME|UUID|N", set_namespace,
+	WORD_ROW_SWITCH("ro", struct device_options, read_only, true,
+	    "read only; nothing is ever written to BACKING"),
+	WORD_ROW_SWITCH("rw", struct device_options, read_only, false,
+	    "read and write (the default)"),
+	WORD_ROW_CALL("name", "NAME", set_name,
+	    "the file's name (default: BACKING's last component)"),
+	WORD_ROW_TEXT("namespace", "NAME|UUID|N", struct device_options,
+	    namespace,
 	    "the namespace to serve, of several that have a BTT\n"
-	    "(bttctl info lists them)" },
-	{ "mode", "MODE", set_mode,
-	    "the file's permissions, octal (default: 600)" },
-	{ "uid", "USER", set_uid, "the file's owner (default: you)" },
-	{ "gid", "GROUP", set_gid, "the file's group (default: yours)" },
-	{ "durability", "write|flush", set_durability,
+	    "(bttctl info lists them)"),
+	WORD_ROW_CALL("mode", "MODE", set_mode,
+	    "the file's permissions, octal (default: 600)"),
+	WORD_ROW_CALL(
+	    "uid", "USER", set_uid, "the file's owner (default: you)"),
+	WORD_ROW_CALL(
+	    "gid", "GROUP", set_gid, "the file's group (default: yours)"),
+	WORD_ROW_CALL("durability", "write|flush", set_durability,
 	    "when a write is safe from power loss: when it returns,\n"
 	    "or when a later fsync does (default: write where that\n"
-	    "costs a CPU flush, flush where it costs a disk's)" },
-	{ "commit", "SECONDS", set_commit,
+	    "costs a CPU flush, flush where it costs a disk's)"),
+	WORD_ROW_COUNT("commit", "SECONDS", struct device_options,
+	    commit_seconds, 1, DEVICE_COMMIT_SECONDS_MAX, " seconds",
 	    "with durability=flush, flush at least this often\n"
-	    "(default: 5)" },
-	{ "sparse", NULL, set_sparse,
+	    "(default: 5)"),
+	WORD_ROW_SWITCH("sparse", struct device_options, allow_sparse, true,
 	    "accept a BACKING with holes or copy-on-write, where a\n"
-	    "full disk fails writes" },
-	{ "scrub", NULL, set_scrub,
-	    "read all of it in the background, to find damage" },
-	{ "granularity", "byte|cacheline|page", set_granularity,
+	    "full disk fails writes"),
+	WORD_ROW_SWITCH("scrub", struct device_options, scrub, true,
+	    "read all of it in the background, to find damage"),
+	WORD_ROW_CALL("granularity", "byte|cacheline|page", set_granularity,
 	    "for tests only: pretend that this is how the medium\n"
-	    "becomes durable; wrong values lose data" },
+	    "becomes durable; wrong values lose data"),
 };
 
 struct word_table

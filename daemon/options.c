@@ -11,132 +11,27 @@
 #include "options.h"
 #include "protocol.h"
 
-static int
-set_sync(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->sync = true;
-	return 0;
-}
-
-static int
-set_async(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->sync = false;
-	return 0;
-}
-
-static int
-set_allow_other(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->allow_other = true;
-	return 0;
-}
-
-static int
-set_debug(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->debug = true;
-	return 0;
-}
-
-static int
-set_nothing(void *target, const char *value, struct btt_error *error)
-{
-	(void)target, (void)value, (void)error;
-	return 0;
-}
-
-static int
-set_fsname(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)error;
-	options->fsname = value;
-	return 0;
-}
-
-/* One of the pool's is for who else does I/O. */
+/* Some of the pool's are for who else does I/O. */
 #define WORKERS_MAX (BTT_WORKER_MAX - MANAGER_BACKGROUND)
-
-static int
-set_workers(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-	unsigned long n;
-
-	if (words_parse_number(value, 10, WORKERS_MAX, &n) < 0 || n < 1)
-		return btt_error_set(error, -EINVAL,
-		    "workers=%s: must be from 1 to %u", value, WORKERS_MAX);
-	options->nworker = (unsigned)n;
-	return 0;
-}
-
-static int
-set_hang(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-	unsigned long n;
-
-	if (words_parse_number(value, 10, OPTIONS_HANG_SECONDS_MAX, &n) < 0)
-		return btt_error_set(error, -EINVAL,
-		    "hang=%s: must be from 0 to %u seconds", value,
-		    OPTIONS_HANG_SECONDS_MAX);
-	options->hang_seconds = (unsigned)n;
-	return 0;
-}
-
-static int
-set_crashes(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-	unsigned long n;
-
-	if (words_parse_number(value, 10, OPTIONS_NCRASH_MAX, &n) < 0)
-		return btt_error_set(error, -EINVAL,
-		    "crashes=%s: must be from 0 to %u", value,
-		    OPTIONS_NCRASH_MAX);
-	options->ncrash = (unsigned)n;
-	return 0;
-}
 
 static int
 set_transport(void *target, const char *value, struct btt_error *error)
 {
+	static const char *const names[] = {
+		[OPTIONS_TRANSPORT_AUTO] = "auto",
+		[OPTIONS_TRANSPORT_DEV] = "dev",
+		[OPTIONS_TRANSPORT_RING] = "io_uring",
+	};
 	struct options *options = target;
 
-	if (strcmp(value, "auto") == 0)
-		options->transport = OPTIONS_TRANSPORT_AUTO;
-	else if (strcmp(value, "dev") == 0)
-		options->transport = OPTIONS_TRANSPORT_DEV;
-	else if (strcmp(value, "io_uring") == 0)
-		options->transport = OPTIONS_TRANSPORT_RING;
-	else
-		return btt_error_set(error, -EINVAL,
-		    "transport=%s: must be auto, dev or io_uring", value);
-	return 0;
-}
-
-static int
-set_streaming(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->streaming = true;
-	return 0;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		options->transport = (enum options_transport)i;
+		return 0;
+	}
+	return btt_error_set(error, -EINVAL,
+	    "transport=%s: must be auto, dev or io_uring", value);
 }
 
 #define NO_SOCKET "none"
@@ -176,55 +71,52 @@ set_socket_mode(void *target, const char *value, struct btt_error *error)
 	return 0;
 }
 
-static int
-set_inject(void *target, const char *value, struct btt_error *error)
-{
-	struct options *options = target;
-
-	(void)value, (void)error;
-	options->control.inject = true;
-	return 0;
-}
-
 static const struct word words[] = {
-	{ "allow_other", NULL, set_allow_other,
-	    "let other users in, as far as permissions go" },
-	{ "workers", "N", set_workers,
+	WORD_ROW_SWITCH("allow_other", struct options, allow_other, true,
+	    "let other users in, as far as permissions go"),
+	WORD_ROW_COUNT("workers", "N", struct options, nworker, 1, WORKERS_MAX,
+	    "",
 	    "threads that serve requests (default: 2 to 8 by the\n"
-	    "number of CPUs; 32 where durability costs a sync)" },
-	{ "crashes", "N", set_crashes,
+	    "number of CPUs; 32 where durability costs a sync)"),
+	WORD_ROW_COUNT("crashes", "N", struct options, ncrash, 0,
+	    OPTIONS_NCRASH_MAX, "",
 	    "how often in a minute the server may crash and another\n"
-	    "go on with the mount (default: 10)" },
-	{ "hang", "SECONDS", set_hang,
+	    "go on with the mount (default: 10)"),
+	WORD_ROW_COUNT("hang", "SECONDS", struct options, hang_seconds, 0,
+	    OPTIONS_HANG_SECONDS_MAX, " seconds",
 	    "replace a server that has left a request unanswered for\n"
 	    "so long, and if that does not help fail what is in use;\n"
-	    "0: never (default: 120)" },
-	{ "transport", "auto|dev|io_uring", set_transport,
+	    "0: never (default: 120)"),
+	WORD_ROW_CALL("transport", "auto|dev|io_uring", set_transport,
 	    "how requests come from the kernel: by /dev/fuse, or\n"
 	    "faster by io_uring, but then a crash of the server\n"
-	    "ends the mount (default: auto, io_uring if crashes=0)" },
-	{ "streaming", NULL, set_streaming,
+	    "ends the mount (default: auto, io_uring if crashes=0)"),
+	WORD_ROW_SWITCH("streaming", struct options, streaming, true,
 	    "with io_uring, suit few large requests under way\n"
-	    "together rather than many small ones" },
-	{ "fsname", "NAME", set_fsname,
-	    "the source that mount(8) shows (default: BACKING)" },
-	{ "socket", "PATH", set_socket,
+	    "together rather than many small ones"),
+	WORD_ROW_TEXT("fsname", "NAME", struct options, fsname,
+	    "the source that mount(8) shows (default: BACKING)"),
+	WORD_ROW_CALL("socket", "PATH", set_socket,
 	    "listen there for bttctl, which then can attach and\n"
 	    "detach devices (default: not at all, or with --config\n"
 	    "FILE.conf in " PROTOCOL_DIRECTORY "/FILE" PROTOCOL_SUFFIX
-	    "; 'none': not at all)" },
-	{ "socket_group", "GROUP", set_socket_group,
-	    "whose members may do so too (default: root and you)" },
-	{ "socket_mode", "MODE", set_socket_mode,
+	    "; 'none': not at all)"),
+	WORD_ROW_CALL("socket_group", "GROUP", set_socket_group,
+	    "whose members may do so too (default: root and you)"),
+	WORD_ROW_CALL("socket_mode", "MODE", set_socket_mode,
 	    "who can connect, and at least look, octal\n"
-	    "(default: 600, or 660 with socket_group)" },
-	{ "inject", NULL, set_inject,
-	    "for tests only: let bttctl plant errors" },
-	{ "sync", NULL, set_sync, "every write is durable when it returns" },
-	{ "async", NULL, set_async, "as durability says (the default)" },
-	{ "debug", NULL, set_debug, "say more, and allow core files" },
-	{ "default_permissions", NULL, set_nothing,
-	    "the kernel checks permissions (always)" },
+	    "(default: 600, or 660 with socket_group)"),
+	WORD_ROW_SWITCH("inject", struct options, control.inject, true,
+	    "for tests only: let bttctl plant errors"),
+	WORD_ROW_SWITCH("sync", struct options, sync, true,
+	    "every write is durable when it returns"),
+	WORD_ROW_SWITCH("async", struct options, sync, false,
+	    "as durability says (the default)"),
+	WORD_ROW_SWITCH("debug", struct options, debug, true,
+	    "say more, and allow core files"),
+	{ .name = "default_permissions",
+	    .kind = WORD_NOTHING,
+	    .help = "the kernel checks permissions (always)" },
 };
 
 static struct word_table
@@ -356,7 +248,8 @@ set_mountpoint(void *target, const char *value, struct btt_error *error)
 }
 
 static const struct word config_words[] = {
-	{ "mountpoint", "DIRECTORY", set_mountpoint, "where to mount" },
+	WORD_ROW_CALL(
+	    "mountpoint", "DIRECTORY", set_mountpoint, "where to mount"),
 };
 
 static int
@@ -512,32 +405,32 @@ options_fini(struct options *options)
 	options->words = NULL;
 }
 
+static const char usage[] =
+    "usage: bttfs [-f] [-o OPTION[,OPTION ...]] BACKING MOUNTPOINT\n"
+    "       mount -t fuse.bttfs [-o OPTION[,OPTION ...]] BACKING MOUNTPOINT\n"
+    "       bttfs [-f] [-o OPTION[,OPTION ...]] --config FILE [MOUNTPOINT]\n"
+    "\n"
+    "Show the BTT on BACKING as a file in the directory MOUNTPOINT.  Its "
+    "sectors are\n"
+    "written wholly or not at all, whatever happens.\n"
+    "\n"
+    "  -c, --config FILE     serve the devices that FILE lists "
+    "(bttfs.conf(5)), and\n"
+    "                        those that bttctl attaches\n"
+    "  -f, --foreground      do not go to the background\n"
+    "  -o OPTIONS            see below\n"
+    "  -h, --help            show this\n"
+    "  -V, --version         show the version\n"
+    "\n"
+    "Options for -o, of the device:\n";
+
 void
 options_print_help(FILE *file)
 {
 	const struct word_table device = device_words(NULL);
 	const struct word_table mount = mount_words(NULL);
 
-	fputs("usage: bttfs [-f] [-o OPTION[,OPTION ...]] BACKING MOUNTPOINT\n"
-	      "       mount -t fuse.bttfs [-o OPTION[,OPTION ...]] BACKING "
-	      "MOUNTPOINT\n"
-	      "       bttfs [-f] [-o OPTION[,OPTION ...]] --config FILE "
-	      "[MOUNTPOINT]\n"
-	      "\n"
-	      "Show the BTT on BACKING as a file in the directory MOUNTPOINT.  "
-	      "Its sectors are\n"
-	      "written wholly or not at all, whatever happens.\n"
-	      "\n"
-	      "  -c, --config FILE     serve the devices that FILE lists "
-	      "(bttfs.conf(5)), and\n"
-	      "                        those that bttctl attaches\n"
-	      "  -f, --foreground      do not go to the background\n"
-	      "  -o OPTIONS            see below\n"
-	      "  -h, --help            show this\n"
-	      "  -V, --version         show the version\n"
-	      "\n"
-	      "Options for -o, of the device:\n",
-	    file);
+	fputs(usage, file);
 	words_print_help(&device, file);
 	fputs("\nOf the mount:\n", file);
 	words_print_help(&mount, file);

@@ -50,7 +50,7 @@ struct options {
 	bool debug;
 	bool allow_other;
 	bool sync;
-	unsigned nworker; /* 0: chosen by session */
+	unsigned nworker; /* 0: chosen by workers_choose */
 	enum options_transport transport;
 	bool streaming;        /* few large requests rather than many small */
 	unsigned hang_seconds; /* of a server, before it is killed; 0: no */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,47 @@ unknown_word(const struct word_table *tables, size_t ntable, const char *name,
 	    "unknown option '%s'; 'bttfs --help' lists them", name);
 }
 
+static int
+set_count(unsigned *member, const struct word *word, const char *value,
+    struct btt_error *error)
+{
+	unsigned long n;
+
+	if (words_parse_number(value, 10, word->max, &n) < 0 || n < word->min)
+		return btt_error_set(error, -EINVAL,
+		    "%s=%s: must be from %u to %u%s", word->name, value,
+		    word->min, word->max, word->unit);
+	*member = (unsigned)n;
+	return 0;
+}
+
+/* Whether there is to be a value has been looked at. */
+static int
+set_word(void *target, const struct word *word, const char *value,
+    struct btt_error *error)
+{
+	void *member = (char *)target + word->at;
+
+	switch (word->kind) {
+	case WORD_CALLS:
+		return word->set(target, value, error);
+	case WORD_TRUE:
+		*(bool *)member = true;
+		break;
+	case WORD_FALSE:
+		*(bool *)member = false;
+		break;
+	case WORD_TEXT:
+		*(const char **)member = value;
+		break;
+	case WORD_COUNT:
+		return set_count(member, word, value, error);
+	case WORD_NOTHING:
+		break;
+	}
+	return 0;
+}
+
 int
 words_set(const struct word_table *tables, size_t ntable, const char *name,
     const char *value, struct btt_error *error)
@@ -85,7 +127,7 @@ words_set(const struct word_table *tables, size_t ntable, const char *name,
 	if (word->value != NULL && (value == NULL || value[0] == '\0'))
 		return btt_error_set(error, -EINVAL, "%s needs a value: %s=%s",
 		    name, name, word->value);
-	return word->set(table->target, value, error);
+	return set_word(table->target, word, value, error);
 }
 
 int

@@ -11,14 +11,51 @@
 
 #include <btt/error.h>
 
+/* What a word does to a member of what its table changes. */
+enum word_kind {
+	WORD_CALLS, /* set, for all that is none of the following */
+	WORD_TRUE,  /* bool */
+	WORD_FALSE, /* bool */
+	WORD_TEXT,  /* const char *, the value as it is */
+	WORD_COUNT, /* unsigned, from min to max */
+	WORD_NOTHING,
+};
+
 /* WORD, or WORD=VALUE where value is not NULL. */
 struct word {
 	const char *name;
 	const char *value; /* how help calls it */
+	const char *help;  /* may have several lines */
+	enum word_kind kind;
+	size_t at; /* of the member */
+	unsigned min, max;
+	const char *unit; /* " seconds", or "" */
 	/* value is NULL where there is none. */
 	int (*set)(void *target, const char *value, struct btt_error *error);
-	const char *help; /* may have several lines */
 };
+
+/* Rows of tables, each to be followed by a comma. */
+#define WORD_ROW_SWITCH(word, structure, member, is, text)             \
+	{                                                              \
+		.name = (word), .kind = (is) ? WORD_TRUE : WORD_FALSE, \
+		.at = offsetof(structure, member), .help = (text),     \
+	}
+#define WORD_ROW_TEXT(word, what, structure, member, text)          \
+	{                                                           \
+		.name = (word), .value = (what), .kind = WORD_TEXT, \
+		.at = offsetof(structure, member), .help = (text),  \
+	}
+#define WORD_ROW_COUNT(word, what, structure, member, from, to, of, text)      \
+	{                                                                      \
+		.name = (word), .value = (what), .kind = WORD_COUNT,           \
+		.at = offsetof(structure, member), .min = (from), .max = (to), \
+		.unit = (of), .help = (text),                                  \
+	}
+#define WORD_ROW_CALL(word, what, fn, text)                          \
+	{                                                            \
+		.name = (word), .value = (what), .kind = WORD_CALLS, \
+		.set = (fn), .help = (text),                         \
+	}
 
 /* A table, and what its words change. */
 struct word_table {

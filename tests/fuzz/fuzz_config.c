@@ -24,10 +24,10 @@ set_any(void *target, const char *value, struct btt_error *error)
 }
 
 static const struct word words[] = {
-	{ "mountpoint", "DIRECTORY", set_any, "" },
-	{ "allow_other", NULL, set_any, "" },
-	{ "sync", NULL, set_any, "" },
-	{ "async", NULL, set_any, "" },
+	WORD_ROW_CALL("mountpoint", "DIRECTORY", set_any, ""),
+	WORD_ROW_CALL("allow_other", NULL, set_any, ""),
+	WORD_ROW_CALL("sync", NULL, set_any, ""),
+	WORD_ROW_CALL("async", NULL, set_any, ""),
 };
 
 /* The line that is blamed is one of the text's. */

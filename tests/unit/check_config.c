@@ -41,9 +41,9 @@ set_async(void *target, const char *value, struct btt_error *error)
 }
 
 static const struct word words[] = {
-	{ "place", "PATH", set_place, "" },
-	{ "sync", NULL, set_sync, "" },
-	{ "async", NULL, set_async, "" },
+	WORD_ROW_CALL("place", "PATH", set_place, ""),
+	WORD_ROW_CALL("sync", NULL, set_sync, ""),
+	WORD_ROW_CALL("async", NULL, set_async, ""),
 };
 static const struct word_table table = { words, 3, NULL };
 
