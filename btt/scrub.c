@@ -164,25 +164,30 @@ scrub_touch(struct btt_scrub *scrub, uint64_t off, uint64_t len)
 	return lost || media_is_bad(media, off, (size_t)len);
 }
 
-/* The block behind zeroes that an entry makes: nobody reads it for them. */
-static void
+/*
+ * The block behind zeroes that an entry makes: nobody reads it for them.  False
+ * if the entry cannot be read any more.
+ */
+static bool
 touch_zero_block(struct btt_scrub *scrub, uint64_t sector)
 {
 	struct arena *arena = btt_arena_of(scrub->btt, sector);
 	uint32_t premap = (uint32_t)(sector - arena->first_sector);
 	struct stripe_range range;
 	uint32_t entry;
+	int r;
 
 	/* Under the lock it stays the sector's, so nobody writes to it. */
 	stripe_lock(
 	    arena->map_locks, map_line(premap), map_line(premap), &range);
-	if (map_try_read(arena, premap, &entry) == 0 &&
-	    map_entry_state(entry) == MAP_STATE_ZERO &&
+	r = map_try_read(arena, premap, &entry);
+	if (r == 0 && map_entry_state(entry) == MAP_STATE_ZERO &&
 	    map_entry_in_range(arena, entry, premap))
 		(void)scrub_touch(scrub,
 		    arena_block_off(arena, map_entry_block(entry, premap)),
 		    arena->sector_bytes + arena->meta_bytes);
 	stripe_unlock(&range);
+	return r == 0;
 }
 
 /* Whatever of the n sectors the medium has, while our slot names it (I3). */
@@ -231,10 +236,9 @@ read_sectors(struct btt_scrub *scrub, struct btt_worker *worker,
 		btt_read_end(btt, worker);
 	if (!lost)
 		scrub->is_first_look = false; /* there is no other one */
-	for (unsigned i = 0; i < n && !lost; i++) {
-		if (is_zero(worker, i))
-			touch_zero_block(scrub, sector + i);
-	}
+	for (unsigned i = 0; i < n && !lost; i++)
+		lost =
+		    is_zero(worker, i) && !touch_zero_block(scrub, sector + i);
 	return !lost;
 }
 
