@@ -57,6 +57,15 @@ struct device_kept {
 
 #define NAME_PREFIX "device/"
 
+const char *
+device_kept_name(const struct kept_fd *entry)
+{
+	const size_t n = sizeof(NAME_PREFIX) - 1;
+
+	return strncmp(entry->name, NAME_PREFIX, n) == 0 ? entry->name + n
+							 : NULL;
+}
+
 static int
 map_head(struct device_kept *kept)
 {

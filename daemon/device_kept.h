@@ -37,6 +37,9 @@ device_kept_backing_key(const char *name, char ret_key[DEVICE_KEPT_KEY_BYTES])
 int device_kept_find_backing(struct keeper_client *keeper, const char *name);
 int device_kept_take_backing(struct keeper_client *keeper, const char *name);
 
+/* The device that an entry of the keeper's is about, or NULL: something else. */
+const char *device_kept_name(const struct kept_fd *entry);
+
 /*
  * Memory for a new device, which the keeper has on return.  No keeper, no
  * memory: *ret_kept is NULL then, and all functions here accept that.

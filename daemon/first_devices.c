@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <lanes/clock.h>
 
@@ -99,16 +98,6 @@ await_all(
 	return r == -EINTR ? r : 0;
 }
 
-/* The name of a device that is kept, or NULL: it is something else. */
-static const char *
-kept_device(const struct kept_fd *kept)
-{
-	static const char prefix[] = "device/";
-	const size_t n = sizeof(prefix) - 1;
-
-	return strncmp(kept->name, prefix, n) == 0 ? kept->name + n : NULL;
-}
-
 /* Take one over, and begin with it. */
 static void
 begin_kept(const struct first_devices *first, struct beginnings *beginnings,
@@ -144,7 +133,7 @@ attach_kept_devices(const struct first_devices *first)
 	if (beginnings.all == NULL || names == NULL)
 		goto out;
 	for (i = 0; i < most; i++) {
-		found = kept_device(&inherited->fd[i]);
+		found = device_kept_name(&inherited->fd[i]);
 		if (found != NULL)
 			(void)snprintf(names[n++], sizeof(*names), "%s", found);
 	}
