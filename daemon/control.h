@@ -35,8 +35,8 @@ struct control_options {
 #define CONTROL_CLIENT_MAX 64u
 
 /*
- * Listen and serve.  What the options point to outlives the control.  The directory of the
- * socket is made if only that is missing.
+ * Listen and serve.  What the options point to outlives the control.  The
+ * directory of the socket is made if only that is missing.
  *
  * Errors: -EADDRINUSE if another daemon listens there; -EINVAL for a path that
  * is relative or too long; what bind(2) says; with the reason.

@@ -7,9 +7,10 @@
  * of worker threads.  It neither mounts nor unmounts.
  *
  * Whoever reads a request answers it (fuse.md 8.3): a worker reads into its own
- * buffer, or finds it in its ring, does the work and writes the answer.  Nothing is allocated on that
- * path, nothing handed over.  READ, WRITE, FSYNC, FALLOCATE and LSEEK are
- * taken from the buffer as they are; all else is libfuse's.
+ * buffer, or finds it in its ring, does the work and writes the answer.
+ * Nothing is allocated on that path, nothing handed over.  READ, WRITE, FSYNC,
+ * FALLOCATE and LSEEK are taken from the buffer as they are; all else is
+ * libfuse's.
  *
  * Life: session_open, session_start, (session_fd becomes readable),
  * session_stop, session_close.

@@ -21,14 +21,6 @@ worker_receive(struct worker *worker)
 	return -errno;
 }
 
-/*
- * Send iov[1 .. niov) after a header, which iov[0] is used for.
- *
- * Returns: 0; -ENOENT where nobody waits for the answer any more: the request
- * was aborted, or has been answered with EIO because the kernel could not read
- * the vector; -ENODEV where the file system is gone; else as writev(2), and
- * then the request may still be waiting.
- */
 int
 worker_reply_by_device(struct worker *worker, int error, size_t bytes, int niov)
 {

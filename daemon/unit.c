@@ -9,8 +9,9 @@
  *		gives it to bttfs (keeper_held.c).  If the unit has left what it
  *		had with systemd, to be started again, there is nothing to do.
  *	bttfs-unit stop UNIT ...
- *		Stop bttfs-loop@.service, unmount, as soon as nobody uses the mount or after a while in any
- *		case, and wait for bttfs to see that and end.  Not for a restart.
+ *		Stop bttfs-loop@.service, unmount as soon as nobody uses the
+ *		mount, or after a while in any case, and wait for bttfs to see
+ *		that and end.  Not for a restart.
  *	bttfs-unit clean UNIT ...
  *		When bttfs has ended: unmount unless it is to be started again.
  */
