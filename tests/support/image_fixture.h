@@ -81,6 +81,19 @@ image_put_both(
 	image_put_info(fake, backup_off, info);
 }
 
+/* A pool's header again true to its sum, which is that of its first half. */
+static inline void
+image_seal_pool(struct media_fake *fake)
+{
+	uint8_t block[BTT_INFO_BYTES];
+	struct le64 sum;
+
+	memcpy(block, fake->bytes, sizeof(block));
+	memset(block + 2048, 0, 2048);
+	sum = le64_encode(btt_info_checksum(block));
+	memcpy(fake->bytes + 4088, &sum, sizeof(sum));
+}
+
 static inline void
 image_put_map(struct media_fake *fake, const struct btt_info *info,
     uint32_t premap, uint32_t entry)

@@ -26,6 +26,8 @@
 #include <btt/media.h>
 #include <check.h>
 
+#include "media_open.h"
+
 static char disk_dir[256], memory_dir[256];
 
 static inline void
@@ -89,18 +91,6 @@ file_make(const char *path, uint64_t size, bool sparse)
 		ck_assert_int_eq(posix_fallocate(fd, 0, (off_t)size), 0);
 	close(fd);
 	return path;
-}
-
-/* Open, or fail the test with what media_open says. */
-static inline struct media *
-media_must_open(const char *path, const struct media_options *options)
-{
-	struct btt_error error = { "" };
-	struct media *media = NULL;
-	int r = media_open(path, options, &media, &error);
-
-	ck_assert_msg(r == 0, "%s: %s: %s", path, strerror(-r), error.text);
-	return media;
 }
 
 /* Be refused with this error and a text that has this in it. */

@@ -16,6 +16,7 @@
 #include "layout.h"
 #include "support/check_main.h"
 #include "support/engine_fixture.h"
+#include "support/media_open.h"
 
 /* Few blocks, so that maps are small. */
 #define SECTOR 65536u
@@ -54,17 +55,7 @@ arena_off(uint32_t index)
 static struct media *
 open_media(bool read_only)
 {
-	const struct media_options options = {
-		.read_only = read_only,
-		.allow_sparse = true,
-		.force = variants[variant].force,
-	};
-	struct media *media;
-	int r;
-
-	r = media_open(path, &options, &media, &error);
-	ck_assert_msg(r == 0, "%s: %d %s", path, r, error.text);
-	return media;
+	return media_must_open_sparse(path, variants[variant].force, read_only);
 }
 
 static void

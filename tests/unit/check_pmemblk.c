@@ -18,6 +18,7 @@
 #include "flog.h"
 #include "support/check_main.h"
 #include "support/engine_fixture.h"
+#include "support/media_open.h"
 #include "support/pmemblk.h"
 
 #define POOL_BYTES (UINT64_C(48) << 20)
@@ -53,17 +54,7 @@ tear_down(void)
 static struct media *
 open_media(void)
 {
-	const struct media_options options = {
-		.allow_sparse = true,
-		.force = MEDIA_FORCE_CACHE_LINE,
-	};
-	struct btt_error error = { "" };
-	struct media *media;
-	int r;
-
-	r = media_open(path, &options, &media, &error);
-	ck_assert_msg(r == 0, "%s: %d %s", path, r, error.text);
-	return media;
+	return media_must_open_sparse(path, MEDIA_FORCE_CACHE_LINE, false);
 }
 
 static void

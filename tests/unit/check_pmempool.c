@@ -19,6 +19,7 @@
 
 #include "layout.h"
 #include "support/check_main.h"
+#include "support/media_open.h"
 
 enum {
 	POOL_TYPE_BTT = 4,
@@ -105,19 +106,9 @@ static const uint32_t sectors[] = { 512, 520, 528, 1024, 2048, 4096, 4104, 4160,
 #define NSECTOR ((int)(sizeof(sectors) / sizeof(sectors[0])))
 
 static struct media *
-open_medium(bool read_only)
+open_media(bool read_only)
 {
-	const struct media_options options = {
-		.read_only = read_only,
-		.allow_sparse = true,
-		.force = MEDIA_FORCE_BYTE,
-	};
-	struct btt_error error = { "" };
-	struct media *media;
-
-	ck_assert_msg(
-	    media_open(path, &options, &media, &error) == 0, "%s", error.text);
-	return media;
+	return media_must_open_sparse(path, MEDIA_FORCE_BYTE, read_only);
 }
 
 /* Make a BTT; false if it does not fit. */
@@ -138,7 +129,7 @@ make(uint64_t size, uint32_t sector, uint32_t nfree)
 		return false;
 	ck_assert_int_eq(truncate(path, 0), 0);
 	ck_assert_int_eq(truncate(path, (off_t)size), 0);
-	media = open_medium(false);
+	media = open_media(false);
 	ck_assert_msg(
 	    btt_create(media, &options, &error) == 0, "%s", error.text);
 	media_close(media);
@@ -168,7 +159,7 @@ write_some(unsigned nwrite)
 	ck_assert_int_eq(btt_worker_pool_new(1, &pool), 0);
 	worker = btt_worker_pool_get(pool, 0);
 	ck_assert_msg(
-	    btt_open(open_medium(false), pool, &options, &btt, &error) == 0,
+	    btt_open(open_media(false), pool, &options, &btt, &error) == 0,
 	    "%s", error.text);
 	btt_get_geometry(btt, &geometry);
 	for (unsigned i = 0; i < nwrite; i++) {
@@ -200,7 +191,7 @@ is_clean_to_us(void)
 	const struct btt_check_options options = { .report = NULL };
 	struct btt_check_result result = { 0 };
 	struct btt_error error = { "" };
-	struct media *media = open_medium(true);
+	struct media *media = open_media(true);
 	int r;
 
 	r = btt_check(media, &options, &result, &error);

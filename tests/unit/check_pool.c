@@ -292,18 +292,6 @@ START_TEST(create__is_finished_by_the_header)
 }
 END_TEST
 
-static void
-reseal(struct media_fake *fake)
-{
-	uint8_t block[BTT_INFO_BYTES];
-	struct le64 sum;
-
-	memcpy(block, fake->bytes, sizeof(block));
-	memset(block + 2048, 0, 2048);
-	sum = le64_encode(btt_info_checksum(block));
-	memcpy(fake->bytes + 4088, &sum, sizeof(sum));
-}
-
 START_TEST(probe__opens_no_pool_that_is_not_all_there_is)
 {
 	static const struct {
@@ -323,7 +311,7 @@ START_TEST(probe__opens_no_pool_that_is_not_all_there_is)
 		struct media_fake *fake = pool_new(POOL_BYTES, 4096);
 
 		fake->bytes[rows[i].off] = rows[i].value;
-		reseal(fake);
+		image_seal_pool(fake);
 		/* what is behind it is not looked at */
 		memset(fake->bytes + BTT_POOL_OFFSET, 0, BTT_INFO_BYTES);
 		assert_refused(fake, -ENOTSUP, rows[i].text);

@@ -116,18 +116,6 @@ END_TEST
 
 #define POOL_BYTES (BTT_ARENA_MIN_BYTES + BTT_POOL_OFFSET)
 
-static void
-seal_pool(struct media_fake *fake)
-{
-	uint8_t block[BTT_INFO_BYTES];
-	struct le64 sum;
-
-	memcpy(block, fake->bytes, sizeof(block));
-	memset(block + 2048, 0, 2048);
-	sum = le64_encode(btt_info_checksum(block));
-	memcpy(fake->bytes + 4088, &sum, sizeof(sum));
-}
-
 /* A pool as libpmemblk makes it, empty or with a BTT. */
 static struct media_fake *
 pool_new(bool with_btt)
@@ -142,7 +130,7 @@ pool_new(bool with_btt)
 	fake->bytes[16] = 6; /* incompat: half a checksum, shutdown state */
 	memset(fake->bytes + 24, 0xab, 16);
 	memset(fake->bytes + 4040, 0xcd, 40);
-	seal_pool(fake);
+	image_seal_pool(fake);
 	word = le32_encode(4096);
 	memcpy(fake->bytes + 4096, &word, sizeof(word));
 	memset(fake->bytes + 4104, 0x77, 35);
@@ -199,16 +187,16 @@ START_TEST(probe__says_what_is_wrong_with_a_pool)
 	assert_refused(fake, -EUCLEAN, "pool header");
 	fake->bytes[100] ^= 1;
 	fake->bytes[8] = 2;
-	seal_pool(fake);
+	image_seal_pool(fake);
 	assert_refused(fake, -ENOTSUP, "pmemblk pool");
 	fake->bytes[8] = 1;
 	fake->bytes[16] = 6 | 8;
-	seal_pool(fake);
+	image_seal_pool(fake);
 	assert_refused(fake, -ENOTSUP, "pmemblk pool");
 	fake->bytes[16] = 6;
 	/* the BTT of an older pool in the same file */
 	fake->bytes[24] ^= 1;
-	seal_pool(fake);
+	image_seal_pool(fake);
 	assert_refused(fake, -EUCLEAN, "another pool");
 	/* nor its backup */
 	memset(fake->bytes + BTT_POOL_OFFSET, 0, BTT_INFO_BYTES);
