@@ -4,8 +4,9 @@
 #
 # Nine clients attach, detach, list, use, check, spoil and scrub 64 devices of one
 # daemon for so long (20 s).  Nothing is half-made, lost, torn or left: neither
-# descriptors, threads nor memory, and every device is clean at the end.  With a
-# build of a sanitizer it must have nothing to report either.
+# descriptors, threads nor memory, no listing shows a device without what its
+# state has (T-A2), and every device is clean at the end.  With a build of a
+# sanitizer it must have nothing to report either.
 
 time_limit=$((${e2e_stress_limit:-4000}))
 . "$(dirname "$0")/functions.sh"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What the kernel and libpmemblk wrote opens here, each sector as they read it
-# (P5), and is not changed by that (P7).  Copies can be written, read back, and
-# are clean afterwards.
+# (P5, T-D2), and is not changed by that (P7).  Copies can be written, read back,
+# and are clean afterwards.
 
 time_limit=240
 . "$(dirname "$0")/functions.sh"

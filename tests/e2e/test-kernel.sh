@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The real driver of Linux, in a virtual machine, opens what bttfs created and
 # wrote, finds the same sectors, and ndctl finds it clean; what the kernel
-# writes into it then, bttfs serves (P5).  Also what a killed daemon leaves.
+# writes into it then, bttfs serves (P5; T-D2 of control-plane.md).  Also what a
+# killed daemon leaves.
 #
 # usage: test-kernel.sh [-b BUILD-DIRECTORY] [matrix [PART...]]
 #

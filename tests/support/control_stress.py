@@ -7,8 +7,8 @@ usage: control_stress.py SOCKET MOUNT DIRECTORY SECONDS SEED BTTCTL
 DIRECTORY has the images vol0, vol1, ...  Attach, detach (by force too), list,
 stats, check of what is detached, errors planted and cleared, data written and
 read back, and monitors that compare the events with what they are to be.
-Scrubs are begun and cancelled, too.  Everything is allowed to be refused for a reason that somebody else's doing
-gives; anything else ends it with status 1.
+Scrubs are begun and cancelled, too.  Everything is allowed to be refused for a
+reason that somebody else's doing gives; anything else ends it with status 1.
 """
 import errno
 import os

@@ -148,8 +148,8 @@ START_TEST(no_duplicate_unregister)
 END_TEST
 
 /*
- * A bad range that was known before is known to the first reader: nobody gets
- * in between, however long loading it takes.
+ * T-A3: a bad range that was known before is known to the first reader: nobody
+ * gets in between, however long loading it takes.
  */
 START_TEST(badblocks_before_namespaces)
 {
@@ -295,7 +295,7 @@ START_TEST(wait_probe_idle_abba)
 }
 END_TEST
 
-/* Names that come and go while they are listed: always a whole device. */
+/* T-A2: names that come and go while they are listed: always a whole device. */
 static void *
 come_and_go(void *arg)
 {
