@@ -3,6 +3,7 @@
 # on a time.
 add_executable(bench
   bench/bench.c
+  bench/goals.c
   bench/life.c
   bench/loads.c
   bench/measure.c

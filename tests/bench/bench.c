@@ -48,20 +48,23 @@ struct party {
 /*
  * On a disk the file is written once and forgotten by the page cache: no write
  * then allocates, nor finds the large folios that writing left behind, of which
- * a store through a mapping would have all written back.
+ * a store through a mapping would have all written back; but where a bed is
+ * about just these.
  */
 static int
-fill_file(int fd, uint64_t bytes)
+fill_file(int fd, const struct bed *bed)
 {
 	uint8_t *zero = calloc(1, BENCH_REQUEST_MAX);
 	ssize_t n = 0;
 
-	for (uint64_t off = 0; off < bytes && n >= 0; off += BENCH_REQUEST_MAX)
+	for (uint64_t off = 0; off < bed->bytes && n >= 0;
+	     off += BENCH_REQUEST_MAX)
 		n = pwrite(fd, zero, BENCH_REQUEST_MAX, (off_t)off);
 	free(zero);
 	if (n < 0 || fsync(fd) < 0)
 		return -1;
-	return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return bed->keeps_cache ? 0
+				: posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 int
@@ -73,7 +76,7 @@ bench_file(const struct bed *bed, char *path, size_t path_bytes)
 	if ((fd = mkstemp(path)) < 0)
 		return -1;
 	if (fallocate(fd, 0, 0, (off_t)bed->bytes) < 0 ||
-	    (bed->is_disk && fill_file(fd, bed->bytes) != 0)) {
+	    (bed->is_disk && fill_file(fd, bed) != 0)) {
 		(void)unlink(path);
 		(void)close(fd);
 		return -1;
@@ -258,6 +261,7 @@ report_results(struct bench *bench, const struct party *party,
 			.load = load->what,
 			.subject = party->subject[i]->name,
 			.nthread = load->nthread,
+			.request = load->request,
 			.nround = bench->nround };
 		fill_row(&row[n], result[i], bench->nround);
 		if (i > 0 && !failed[0]) {

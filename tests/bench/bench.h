@@ -35,6 +35,7 @@ struct bed {
 	bool durable_flush; /* durability=flush for our engine */
 	/* Requests are looked at as bytes that reach a disk as well. */
 	bool is_disk;
+	bool keeps_cache; /* as large writes left it; see fill_file */
 };
 
 struct load {
@@ -103,14 +104,16 @@ int bench_counted(const struct subject *subject, void *state,
 /* ---- report.c ---- */
 
 struct report {
-	FILE *json;    /* NULL: none */
-	unsigned nrow; /* so far, for the commas */
+	FILE *json;          /* NULL: none */
+	unsigned nrow;       /* so far, for the commas */
+	uint64_t life_bytes; /* of memory, the first device of life.c had */
 };
 
 /* One subject's medians in one cell; ratios are ours to it. */
 struct report_row {
 	const char *bed, *load, *subject;
 	unsigned nthread, nround;
+	uint32_t request; /* bytes */
 	struct slice_result median;
 	double wall_ratio, cpu_ratio; /* 0 for ourselves */
 };
@@ -126,6 +129,17 @@ struct report_life {
 };
 void report_life(struct report *report, const struct report_life *life);
 void report_close(struct report *report);
+
+/* ---- goals.c ---- */
+
+struct goal_result {
+	const char *what; /* of the braces: empty, or ends in ", " */
+	double most, value;
+	bool met; /* the value is at most that */
+};
+
+/* Is there a goal for the row, and is it known how far it is? */
+bool goal_of(const struct report_row *row, struct goal_result *ret_result);
 
 /* ---- life.c ---- */
 

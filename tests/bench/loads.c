@@ -36,6 +36,7 @@ static const struct load loads_512[] = {
 	THREADS("16K sequential write", 16 * K, true, true),
 	THREADS("16K sequential read", 16 * K, false, true),
 	THREADS("512 random write", 512, true, false),
+	LATENCY("512 random write latency", 512, true, false),
 	THREADS("512 random read", 512, false, false),
 	LATENCY("512 random read latency", 512, false, false),
 	THREADS("16K random write", 16 * K, true, false),
@@ -55,6 +56,12 @@ static const struct load loads_durable[] = {
 	{ "4K random write", 4 * K, true, false, .nthread = 32 },
 	{ "128K random write", 128 * K, true, false, .nthread = 1 },
 	{ "128K random write", 128 * K, true, false, .nthread = 4 },
+};
+
+static const struct load loads_filled[] = {
+	{ "4K random write", 4 * K, true, false, .nthread = 1 },
+	{ "4K random write", 4 * K, true, false, .nthread = 4 },
+	{ "4K random write", 4 * K, true, false, .nthread = 32 },
 };
 
 #define FLUSHES(n)                                                      \
@@ -91,6 +98,10 @@ const struct bed_loads bed_loads[] = {
 	{ { "disk, durable each", .force = MEDIA_FORCE_PAGE, .bytes = 128 * MB,
 	      .sector = 4096, .is_disk = true },
 	    LOADS(loads_durable) },
+	{ { "disk as filled, durable each", .force = MEDIA_FORCE_PAGE,
+	      .bytes = 128 * MB, .sector = 4096, .is_disk = true,
+	      .keeps_cache = true },
+	    LOADS(loads_filled) },
 	{ { "disk, durable at flush", .force = MEDIA_FORCE_PAGE,
 	      .bytes = 128 * MB, .sector = 4096, .durable_flush = true,
 	      .is_disk = true },
