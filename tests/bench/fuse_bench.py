@@ -210,14 +210,18 @@ def count_calls(subject, path, work):
 
 
 def show_calls(subjects, loops):
+    rows = []
     for cell in ("4K random read, 1 job", "4K random read, depth 16",
                  "4K random write, 1 job", "1M read, 1 job"):
         print(f"{cell}, system calls of a request:", end="")
+        calls = {}
         for subject in subjects:
             path = loops.path(subject, CELLS[cell].sector)
-            n = count_calls(subject, path, CELLS[cell].work)
-            print(f"  {subject.name} {n:.2f}", end="")
+            calls[subject.name] = count_calls(subject, path, CELLS[cell].work)
+            print(f"  {subject.name} {calls[subject.name]:.2f}", end="")
         print(flush=True)
+        rows.append({"cell": cell, "calls": calls})
+    return rows
 
 
 def start(work, beds, args):
@@ -280,10 +284,9 @@ def parse():
 
 
 def run(cells, subjects, loops, args):
-    rows = []
     if args.calls:
-        show_calls(subjects, loops)
-        return rows
+        return show_calls(subjects, loops)
+    rows = []
     for cell in cells:
         here = [s for s in subjects if s.bed == CELLS[cell].bed]
         goals = {} if args.loop else GOALS.get(cell, {})

@@ -131,6 +131,7 @@ serve_ring(void *arg)
 	struct io_uring_cqe *cqe;
 	unsigned at, n;
 	cpu_set_t cpu;
+	int r;
 
 	CPU_ZERO(&cpu);
 	CPU_SET(ring->queue, &cpu);
@@ -138,8 +139,9 @@ serve_ring(void *arg)
 	if (ring_init(ring) < 0)
 		_exit(1);
 	for (;;) {
-		if (io_uring_submit_and_wait(&ring->uring, 1) < 0 &&
-		    errno != EINTR)
+		/* A tracer that comes or goes interrupts it. */
+		r = io_uring_submit_and_wait(&ring->uring, 1);
+		if (r < 0 && r != -EINTR)
 			return NULL;
 		n = 0;
 		io_uring_for_each_cqe(&ring->uring, at, cqe)
