@@ -180,6 +180,7 @@ flag_copy(void *arg)
 	uint8_t block[BTT_INFO_BYTES];
 	struct btt_info info;
 
+	HOOK_LOAD(media_at(media, job->off), sizeof(block));
 	memcpy(block, media_at(media, job->off), sizeof(block));
 	/* Never touch what is no info block: it may be somebody's evidence. */
 	if (btt_info_decode(block, &info) != BTT_INFO_VALID)

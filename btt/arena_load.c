@@ -44,14 +44,15 @@ struct load {
 	 */
 	struct flog_entry *newest;
 	struct overlay_pair *ahead; /* what the map will say */
+	uint32_t pair;              /* find_pending has come so far */
 	unsigned ndamage;
 };
 
-/* Returns 0 if it is tolerated, else -EUCLEAN. */
-BTT_PRINTF(5, 6)
+/* Returns 0 if it is tolerated, else error. */
+BTT_PRINTF(6, 7)
 static int
-damaged(struct load *load, const char *name, uint64_t entry, uint64_t off,
-    const char *fmt, ...)
+damaged(struct load *load, int error, const char *name, uint64_t entry,
+    uint64_t off, const char *fmt, ...)
 {
 	struct btt_finding finding = {
 		.name = name,
@@ -67,7 +68,7 @@ damaged(struct load *load, const char *name, uint64_t entry, uint64_t off,
 	(void)vsnprintf(finding.text, sizeof(finding.text), fmt, args);
 	va_end(args);
 	if (!load->damage->is_tolerated)
-		return btt_error_set(load->error, -EUCLEAN,
+		return btt_error_set(load->error, error,
 		    "arena %u: %s; it can still be opened read-only",
 		    load->arena->index, finding.text);
 	if (load->ndamage++ < DAMAGE_TOLD && load->damage->report != NULL)
@@ -103,6 +104,7 @@ copy_log(void *arg)
 
 	if (media_is_bad(arena->media, arena->log_off, bytes))
 		return -EIO;
+	HOOK_LOAD(media_at(arena->media, arena->log_off), bytes);
 	memcpy(load->log, media_at(arena->media, arena->log_off), bytes);
 	return 0;
 }
@@ -127,13 +129,15 @@ load_pair(struct load *load, uint32_t index)
 	for (unsigned i = 0; i < 2; i++)
 		half[i] = flog_decode(&group[arena->slots.slot[i]]);
 	if ((newer = flog_pick(half[0].seq, half[1].seq)) < 0)
-		return damaged(load, "log-seq", index, pair_off(arena, index),
+		return damaged(load, -EUCLEAN, "log-seq", index,
+		    pair_off(arena, index),
 		    "log pair %u has sequence numbers %u and %u", index,
 		    half[0].seq, half[1].seq);
 	if (flog_validate(&half[newer], arena->external_nlba,
 		arena->internal_nlba, &field) < 0)
-		return damaged(load, "log-range", index, pair_off(arena, index),
-		    "log pair %u: %s is out of range", index, field);
+		return damaged(load, -EUCLEAN, "log-range", index,
+		    pair_off(arena, index), "log pair %u: %s is out of range",
+		    index, field);
 	if (MUTANT(62))
 		newer ^= 1;
 	pair->free_block =
@@ -169,8 +173,8 @@ find_pending(void *arg)
 	struct arena *arena = load->arena;
 	uint32_t owner;
 
-	for (uint32_t i = 0; i < arena->nfree; i++) {
-		const struct flog_entry *entry = &load->newest[i];
+	for (; load->pair < arena->nfree; load->pair++) {
+		const struct flog_entry *entry = &load->newest[load->pair];
 		uint32_t old_block = entry->old_map & MAP_BLOCK_MASK;
 		uint32_t new_block = entry->new_map & MAP_BLOCK_MASK;
 		struct pending_entry *pending;
@@ -178,17 +182,39 @@ find_pending(void *arg)
 
 		if (old_block == new_block)
 			continue;
+		if (map_is_bad(arena, entry->lba, 1))
+			return -EIO;
 		now = map_entry_block(read_ahead(load, entry->lba), entry->lba);
 		if (now != old_block && !MUTANT(63))
 			continue;
 		pending = &arena->pending[arena->npending++];
 		pending->premap = entry->lba;
 		pending->entry = MUTATE(64, MAP_NORMAL, 0) | new_block;
-		pending->pair = i;
+		pending->pair = load->pair;
 		(void)overlay_set(&load->ahead->table[0], entry->lba,
-		    pending->entry, i, &owner);
+		    pending->entry, load->pair, &owner);
 	}
 	return 0;
+}
+
+/* Where the map is lost no pair can tell what it would have to complete. */
+static int
+find_all_pending(struct load *load)
+{
+	const struct arena *arena = load->arena;
+	int r;
+
+	while ((r = media_try(find_pending, load)) == -EIO) {
+		uint32_t premap = load->newest[load->pair].lba;
+
+		r = damaged(load, -EIO, "bad-range", load->pair,
+		    map_entry_off(arena, premap),
+		    "the map entry of sector %u cannot be read", premap);
+		if (r < 0)
+			break;
+		load->pair++;
+	}
+	return r;
 }
 
 /* By sector, and of one sector in the order in which they were found. */
@@ -275,7 +301,7 @@ check_claims(struct load *load)
 			continue;
 		drop_pending(arena, claim[i - 1].pair);
 		drop_pending(arena, claim[i].pair);
-		r = damaged(load, "bitmap", claim[i].pair,
+		r = damaged(load, -EUCLEAN, "bitmap", claim[i].pair,
 		    pair_off(arena, claim[i].pair),
 		    "log pairs %u and %u both have block %u", claim[i - 1].pair,
 		    claim[i].pair, claim[i].block);
@@ -293,10 +319,11 @@ load_pairs(struct load *load)
 	int r;
 
 	if ((r = media_try(copy_log, load)) < 0)
-		return r;
+		return damaged(load, r, "bad-range", BTT_NO_ENTRY,
+		    arena->log_off, "the log cannot be read");
 	r = flog_detect(load->log, arena->nfree, &arena->slots, &bad_group);
 	if (r < 0)
-		return damaged(load, "log-layout", bad_group,
+		return damaged(load, -EUCLEAN, "log-layout", bad_group,
 		    pair_off(arena, bad_group),
 		    "the log contradicts itself at pair %u", bad_group);
 	if (MUTANT(34))
@@ -305,7 +332,7 @@ load_pairs(struct load *load)
 		if ((r = load_pair(load, i)) < 0)
 			return r;
 	}
-	if ((r = media_try(find_pending, load)) < 0)
+	if ((r = find_all_pending(load)) < 0)
 		return r;
 	qsort(arena->pending, arena->npending, sizeof(*arena->pending),
 	    compare_pending);

@@ -311,7 +311,8 @@ count_left(const struct media *media)
 int
 btt_begin_clearing(struct btt *btt)
 {
-	return atomic_exchange(&btt->clearing, true) ? -EBUSY : 0;
+	return atomic_exchange(&btt->clearing, true) && !MUTANT(100) ? -EBUSY
+								     : 0;
 }
 
 void

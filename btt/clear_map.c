@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "clear.h"
+#include "hook.h"
 #include "map.h"
 #include "overlay.h"
 
@@ -236,7 +237,7 @@ replace_unit(struct store_job *job, uint64_t off)
 	struct media *media = arena->media;
 	int r;
 
-	if ((r = arena_doubt(arena, true)) < 0 ||
+	if ((r = MUTATE(98, arena_doubt(arena, true), 0)) < 0 ||
 	    (r = media_mend_bad(media, off, BAD_UNIT)) < 0 ||
 	    (r = media_try(store_unit, job)) < 0 ||
 	    (r = media_fence(media)) < 0 ||

@@ -5,8 +5,8 @@
  *
  * All of it is written from what is known without the unit, so what is read
  * there does not matter.  A crash in between leaves a unit that is partly what
- * it was and partly new: of a log unit each eight bytes of either say the same
- * about free block and sequence; an info block has another copy meanwhile.
+ * the medium put there and partly new: of the log the arena is flagged for that
+ * long; an info block has another copy meanwhile.
  */
 #include <errno.h>
 #include <time.h>
@@ -15,6 +15,7 @@
 
 #include "clear.h"
 #include "group.h"
+#include "hook.h"
 #include "probe.h"
 
 /* Pairs of a unit. */
@@ -51,7 +52,8 @@ restore_info_locked(struct clear *clear, struct arena *arena, uint64_t off,
 	if (media_is_bad(arena->media, other, BTT_INFO_BYTES) ||
 	    probe_read_block(arena->media, other, block) < 0 ||
 	    btt_info_decode(block, &info) != BTT_INFO_VALID ||
-	    !arena_fits(arena, clear->btt->geometry.uuid, &info))
+	    (!arena_fits(arena, clear->btt->geometry.uuid, &info) &&
+		!MUTANT(103)))
 		return 0; /* nothing to copy: it is left */
 	if ((r = clear_replace(arena->media, off, block, sizeof(block))) == 0)
 		clear->result->ninfo++;
@@ -110,12 +112,18 @@ struct log_unit {
 	bool is_ours[UNIT_PAIRS];
 };
 
+/*
+ * What a medium has where it was mended is zeroes, or anything: half an entry
+ * with half of ours may look whole, and move a sector.  So the arena says that
+ * it is not to be trusted for that long, as in clear_map.c.
+ */
 static int
 rebuild_unit(const struct log_unit *unit)
 {
 	static const struct flog_media empty;
 	struct flog_media groups[UNIT_PAIRS][FLOG_GROUP_SLOTS];
 	struct arena *arena = unit->arena;
+	int r;
 
 	for (uint32_t i = 0; i < UNIT_PAIRS; i++) {
 		for (unsigned k = 0; k < FLOG_GROUP_SLOTS; k++)
@@ -124,9 +132,12 @@ rebuild_unit(const struct log_unit *unit)
 			rebuild_pair(arena, unit->first + i, groups[i]);
 	}
 	static_assert(sizeof(groups) == BAD_UNIT, "a unit");
-	return clear_replace(arena->media,
-	    arena->log_off + (uint64_t)unit->first * FLOG_GROUP_BYTES, groups,
-	    sizeof(groups));
+	if ((r = MUTATE(104, arena_doubt(arena, true), 0)) < 0 ||
+	    (r = clear_replace(arena->media,
+		 arena->log_off + (uint64_t)unit->first * FLOG_GROUP_BYTES,
+		 groups, sizeof(groups))) < 0)
+		return r;
+	return arena_doubt(arena, false);
 }
 
 static bool
@@ -187,8 +198,16 @@ try_unit(struct clear *clear, struct log_unit *unit)
 	/* A failure leaves pairs of which only a recovery can tell. */
 	if (atomic_load(&arena->failed) < 0)
 		r = -EALREADY;
-	else if (take_pairs(unit, arena_lane_first(arena, lane + 1, nlane)))
-		r = is_sound(unit) ? rebuild_unit(unit) : -EALREADY;
+	else if (take_pairs(unit, arena_lane_first(arena, lane + 1, nlane))) {
+		if (MUTANT(101)) { /* as if they were not needed */
+			give_pairs(unit);
+			lane_span_leave(span);
+			r = rebuild_unit(unit);
+			lane_span_enter_only(clear->btt->lanes, last, span);
+		} else {
+			r = is_sound(unit) ? rebuild_unit(unit) : -EALREADY;
+		}
+	}
 	/* Without groups they are ours as long as the lanes. */
 	if (r != -EAGAIN || arena->free_bits == NULL)
 		give_pairs(unit);

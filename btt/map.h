@@ -48,8 +48,11 @@ map_entry_off(const struct arena *arena, uint32_t premap)
 static inline uint32_t
 map_read_media(const struct arena *arena, uint32_t premap)
 {
+	uint64_t off = map_entry_off(arena, premap);
+
 	HOOK_POINT("map load");
-	return media_load32(arena->media, map_entry_off(arena, premap));
+	HOOK_LOAD(media_at(arena->media, off), MAP_ENTRY_BYTES);
+	return media_load32(arena->media, off);
 }
 
 /* The raw entry of premap as readers must see it.  Inside media_try(). */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hook.h"
 #include "info.h"
 #include "layout.h"
 
@@ -44,6 +45,7 @@ copy_bytes(void *arg)
 {
 	const struct read_job *job = arg;
 
+	HOOK_LOAD(media_at(job->media, job->off), job->len);
 	memcpy(job->bytes, media_at(job->media, job->off), job->len);
 	return 0;
 }

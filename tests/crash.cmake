@@ -28,6 +28,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/failures.c
   crash/image.c
   crash/jobs.c
+  crash/loss.c
   crash/mend.c
   crash/mutants.c
   crash/poison.c

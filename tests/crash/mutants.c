@@ -154,5 +154,19 @@ const struct mutant mutants[] = {
 	    "scrub-live:line", NULL },
 	{ 96, "clear: free block zeroed under a reader", "clear-readers:line",
 	    NULL },
+	{ 97, "no question whether an entry was lost meanwhile",
+	    "lost-map-live:line", NULL },
+	{ 98, "clear: a map is rebuilt without the error flag", "lost-map",
+	    NULL },
+	{ 100, "clear: two at once", "lost-twice:line", NULL },
+	{ 101, "clear: log unit rebuilt with its lanes given back", "lost-log",
+	    NULL },
+	{ 102, "clear: log unit rebuilt of pairs that are not sound", NULL,
+	    "only an open to read leaves a pair that is not, and then nothing "
+	    "is cleared" },
+	{ 103, "clear: info block restored from another BTT's", "lost-foreign",
+	    NULL },
+	{ 104, "clear: log unit rebuilt without the error flag", "lost-log",
+	    NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

@@ -24,11 +24,11 @@ spot_of(const struct world *world, unsigned a, uint32_t block)
 }
 
 static bool
-may_spoil(const struct program *program)
+has_step(const struct program *program, enum step_kind kind)
 {
 	for (unsigned t = 0; t < program->nthread; t++) {
 		for (unsigned i = 0; i < program->thread[t].nstep; i++) {
-			if (program->thread[t].step[i].kind == STEP_SPOIL)
+			if (program->thread[t].step[i].kind == kind)
 				return true;
 		}
 	}
@@ -69,7 +69,9 @@ poison_setup(struct world *world)
 	struct reference now;
 
 	world->has_poison = shape->bad_sectors != 0 || shape->bad_pairs != 0 ||
-	    may_spoil(&world->program);
+	    has_step(&world->program, STEP_SPOIL) ||
+	    has_step(&world->program, STEP_LOSE);
+	world->may_lose = has_step(&world->program, STEP_LOSE);
 	if (!world->has_poison)
 		return;
 	sim_poison_watch(world->sim);

@@ -6,6 +6,9 @@
 #include "replay.h"
 #include "world.h"
 
+/* By enum lost_part. */
+static const char lost_letters[] = "mlijk";
+
 static bool
 parse_number(const char **text, uint8_t *ret_n)
 {
@@ -59,6 +62,16 @@ parse_step(const char **text, struct step *step)
 		return true;
 	case 's':
 		step->kind = STEP_SCRUB;
+		*text = p;
+		return true;
+	case 'm':
+	case 'l':
+	case 'i':
+	case 'j':
+	case 'k':
+		step->kind = STEP_LOSE;
+		step->lba =
+		    (uint8_t)(strchr(lost_letters, p[-1]) - lost_letters);
 		*text = p;
 		return true;
 	case 'o':
@@ -120,6 +133,10 @@ print_step(const struct step *step, struct text *out)
 		[STEP_SCRUB] = "???s",
 	};
 
+	if (step->kind == STEP_LOSE) {
+		text_add(out, "%c", lost_letters[step->lba]);
+		return;
+	}
 	text_add(out, "%c", letters[step->kind][step->part]);
 	if (step->kind == STEP_FLUSH || step->kind == STEP_REOPEN ||
 	    step->kind == STEP_CLEAR || step->kind == STEP_SCRUB)

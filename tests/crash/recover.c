@@ -404,6 +404,11 @@ check_image(void *arg, const struct enum_choice *choice)
 
 	world->choice = choice;
 	world->tally->nimage++;
+	hash = choice_hash(world, choice);
+	if (world->may_lose && loss_check_image(world, hash)) {
+		world->choice = NULL;
+		return;
+	}
 	for (unsigned a = 0; a < world->narena; a++)
 		reference_recover(world_map(world, a), info->external_nlba,
 		    world_log(world, a), info->nfree, &reference[a]);
@@ -419,7 +424,6 @@ check_image(void *arg, const struct enum_choice *choice)
 		sim_undo_all(world->rec);
 	}
 	check_reference(world, &out, reference);
-	hash = choice_hash(world, choice);
 	if (one_in(hash, world->run.whole_every))
 		check_whole(
 		    world, &out, (hash >> 32 & 1) != 0, (hash >> 33 & 1) != 0);

@@ -266,7 +266,9 @@ copy_or_zero(struct media *media, uint64_t off, const uint8_t *src, size_t len)
 	if ((r = begin_change(sim, off, len, "media copy")) < 0)
 		return r;
 	sim_poison_meets_copy(sim, off, len);
-	if (sim->recording && reaches_words(sim, off, len))
+	/* But a unit that was lost is written anew, whoever tears it. */
+	if (sim->recording && reaches_words(sim, off, len) &&
+	    !sim_poison_is_new(sim, off, len))
 		sim->complain(sim, sim->arg,
 		    "I5: map or log changed by a copy, which may tear it");
 	/* Others may look, or the device may fault, when half is done. */
@@ -428,6 +430,47 @@ sim_fence(struct media *media)
 	return 0;
 }
 
+/* The worst that could be there: numbers of blocks, sectors, sequences. */
+static uint64_t
+noise(const struct sim *sim, uint64_t off)
+{
+	uint64_t how = rng_mix(sim->mend_seed, off / SIM_SPOT) % 3;
+	uint64_t word = rng_mix(sim->mend_seed, off) & UINT64_C(0x300000003);
+
+	if (how == 0)
+		return 0;
+	return how == 1 ? word : word | UINT64_C(0xc0000000c0000000);
+}
+
+/*
+ * Zeroes or noise, each word for itself, durable with the next fence.  In the
+ * map it is as if stored, since stores are what follows, else as if copied.
+ */
+void
+sim_mend(struct sim *sim, uint64_t off)
+{
+	bool stored = sim->words_every > 0 &&
+	    off % sim->words_every >= sim->words_start &&
+	    off % sim->words_every < sim->words_start + SIM_SPOT;
+
+	for (uint64_t i = off; i < off + SIM_SPOT; i += 8) {
+		uint64_t word = noise(sim, i);
+		struct sim_unit *unit = &sim->unit[i / sim->unit_bytes];
+
+		if (!stored) {
+			copy_range(sim, i, (const uint8_t *)&word, 8);
+			continue;
+		}
+		if (sim->kind == SIM_BYTE)
+			unit = &sim->order;
+		sim_change(sim, unit, i, &word, 8);
+		if (sim->kind == SIM_BYTE)
+			sim->order_last[sim_thread] = sim_position(unit);
+		else if (sim->recording)
+			sim_claim(sim, unit);
+	}
+}
+
 static int
 sim_clear_bad(struct media *media, uint64_t off, size_t len)
 {
@@ -436,6 +479,11 @@ sim_clear_bad(struct media *media, uint64_t off, size_t len)
 
 	if ((r = begin_change(sim, off, len, "media clear")) < 0)
 		return r;
+	for (uint64_t i = off - off % SIM_SPOT; i < off + len; i += SIM_SPOT) {
+		if (i >= off && i + SIM_SPOT <= off + len &&
+		    sim_poisoned(sim, i, SIM_SPOT))
+			sim_mend(sim, i);
+	}
 	sim_poison_clear(sim, off, len);
 	/* A call of the system: it may fail, but touches nothing itself. */
 	if (sim->fail_change_in == 0 || --sim->fail_change_in > 0)

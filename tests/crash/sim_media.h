@@ -137,6 +137,7 @@ struct sim {
 	uint64_t lose_seed;
 
 	uint64_t nfence, nflush, nredundant_flush;
+	uint64_t mend_seed; /* of what is there when poison is cleared */
 
 	/* Called before each fence takes effect, and between recovery steps. */
 	void (*at_fence)(struct sim *sim, void *arg);
@@ -200,6 +201,10 @@ void sim_poison_unwatch(struct sim *sim);
 void sim_poison_meets_copy(struct sim *sim, uint64_t off, uint64_t len);
 void sim_poison_clear(struct sim *sim, uint64_t off, uint64_t len);
 void sim_poison_was_none(void);
+/* Was all of the range poisoned until just now, or is it? */
+bool sim_poison_is_new(const struct sim *sim, uint64_t off, uint64_t len);
+/* sim_media.c: what a call of the system leaves in a spot. */
+void sim_mend(struct sim *sim, uint64_t off);
 
 const char *sim_kind_name(enum sim_kind kind);
 enum media_granularity sim_kind_granularity(enum sim_kind kind);

@@ -46,6 +46,26 @@ set_poison(struct sim *sim, uint32_t spot, bool poisoned)
 	sim_change(sim, &sim->spot[spot], sim->size + spot, &byte, 1);
 }
 
+bool
+sim_poison_is_new(const struct sim *sim, uint64_t off, uint64_t len)
+{
+	for (uint64_t k = off / SIM_SPOT; k * SIM_SPOT < off + len; k++) {
+		if (!is_poisoned(sim, (uint32_t)k) && sim->spot[k].ndelta == 0)
+			return false;
+	}
+	return true;
+}
+
+/* What was to become of the bytes is of no account any more. */
+static void
+settle_bytes(struct sim *sim, uint64_t off)
+{
+	for (uint64_t i = off; i < off + SIM_SPOT; i += 8) {
+		sim_settle(sim, &sim->unit[i / sim->unit_bytes]);
+		sim_settle(sim, &sim->word[i / 8]);
+	}
+}
+
 void
 sim_poison(struct sim *sim, uint64_t off)
 {
@@ -53,6 +73,8 @@ sim_poison(struct sim *sim, uint64_t off)
 
 	set_poison(sim, spot, true);
 	sim_settle(sim, &sim->spot[spot]);
+	if (!sim_kind_is_page(sim->kind))
+		settle_bytes(sim, spot * (uint64_t)SIM_SPOT);
 	memset(sim->view + spot * (uint64_t)SIM_SPOT, 0xee, SIM_SPOT);
 }
 

@@ -221,12 +221,13 @@ static void
 close_btt(struct world *world)
 {
 	unsigned op = spec_call(&world->spec, SPEC_FLUSH, 0, 0, 0, false);
+	bool may_fail = world->run.fault != FAULT_NONE || lost_for_good(world);
 	int r = btt_close(world->btt);
 
 	world->btt = NULL;
 	if (r == 0)
 		spec_return(&world->spec, op);
-	else if (world->run.fault == FAULT_NONE)
+	else if (!may_fail)
 		violation(world, "close", "btt_close: %d", r);
 	if (r == 0 && world->failed_at != SPEC_NEVER)
 		violation(world, "I9",
@@ -285,13 +286,14 @@ note_read(struct world *world, unsigned op, const struct step *step, int r,
 static bool
 may_fail(const struct world *world, const struct step *step, int r)
 {
-	if (world->run.fault != FAULT_NONE)
+	if (world->run.fault != FAULT_NONE || lost_for_good(world))
 		return true;
 	/* A free block that cannot be cleared, since others share its spot. */
 	if (r == -EIO && world->has_poison && world->run.shape.meta_bytes > 0)
 		return true;
 	/* A sector that is bad: not readable, writable as a whole. */
-	return r == -EIO && (step->kind == STEP_READ || step->part != 3) &&
+	return r == -EIO &&
+	    (step->kind == STEP_READ || step->part != 3 || world->may_lose) &&
 	    (world->errors >> step->lba & ((UINT64_C(1) << step->n) - 1)) != 0;
 }
 
@@ -380,6 +382,7 @@ run_step(
 	case STEP_SPOIL:
 	case STEP_CLEAR:
 	case STEP_SCRUB:
+	case STEP_LOSE:
 		break;
 	}
 	return -EINVAL;
@@ -413,6 +416,10 @@ world_step(struct world *world, unsigned thread, const struct step *step)
 	}
 	if (step->kind == STEP_SCRUB) {
 		scrub_step(world, thread);
+		return;
+	}
+	if (step->kind == STEP_LOSE) {
+		lose_step(world, step);
 		return;
 	}
 	op = spec_call(&world->spec, kinds[step->kind], step->lba, step->n,
@@ -541,6 +548,7 @@ world_run(struct world *world)
 	sim_thread = SIM_THREAD_RECOVERY;
 	world_open(world);
 	sim_reset(world->sim);
+	world->sim->mend_seed = run->seed;
 	plan_fault(world);
 	/* As many decisions as last time, more or less. */
 	sched_choose_mode(run->mode, run->depth, run->seed,

@@ -29,6 +29,17 @@ enum step_kind {
 	STEP_SPOIL, /* the block that the sector has now is poisoned, silently */
 	STEP_CLEAR, /* what is known to be bad, of all sectors */
 	STEP_SCRUB,
+	STEP_LOSE, /* a part of arena 0 that is no data; which is in lba */
+};
+
+/* What STEP_LOSE takes: of map and log the first unit, all of an info block. */
+enum lost_part {
+	LOST_MAP,
+	LOST_LOG,
+	LOST_INFO,
+	LOST_INFO2,
+	LOST_FOREIGN, /* the backup becomes one of another BTT */
+	LOST_NPART
 };
 
 struct step {
@@ -132,6 +143,7 @@ struct world {
 	struct world *life;   /* our next life, made when first needed */
 	bool over;            /* create.c: there is an old BTT */
 	bool has_poison;      /* or may get some */
+	bool may_lose;        /* metadata */
 	uint32_t errors;      /* mask of sectors that are, or may be, bad */
 	bool lost;      /* pages went back: live reads prove nothing now */
 	uint32_t nstep; /* decisions of the last schedule */
@@ -168,6 +180,20 @@ void world_step(struct world *world, unsigned thread, const struct step *step);
 void poison_setup(struct world *world);
 void poison_open(struct world *world);
 void poison_step(struct world *world, const struct step *step);
+
+/* loss.c: metadata of arena 0 is lost, and the system tells at once. */
+void lose_step(struct world *world, const struct step *step);
+/*
+ * Has the image that is in the view lost metadata, or is it not to be trusted?
+ * Then it is held against what is promised for that, instead of all the rest.
+ */
+bool loss_check_image(struct world *world, uint64_t hash);
+
+/*
+ * A group that needs an entry of what is lost cannot be committed: the device
+ * fails, and says so from then on.
+ */
+bool lost_for_good(const struct world *world);
 
 /* upkeep.c: all that is bad becomes zeroes; all is read. */
 void clear_step(struct world *world, unsigned thread);

@@ -370,13 +370,11 @@ mend_watched(struct media *media, uint64_t off, size_t len)
 }
 
 /* Cut short after the mending, the unit would pass for sound. */
-START_TEST(clear__of_a_map_flags_the_arena_for_as_long)
+static void
+clear_one_unit_watched(void)
 {
-	const struct media_ops *ops;
+	const struct media_ops *ops = fixture.media->ops;
 
-	set_up(_i);
-	ops = fixture.media->ops;
-	lose_map(5);
 	watched_ops = *ops;
 	watched_ops.clear_bad = mend_watched;
 	nmended = 0;
@@ -387,8 +385,61 @@ START_TEST(clear__of_a_map_flags_the_arena_for_as_long)
 	    0);
 	fixture.media->ops = ops;
 	ck_assert_uint_eq(nmended, 1);
-	ck_assert_uint_eq(result.nmap, 1);
 	ck_assert(!says_error(0) && !says_error(1));
+}
+
+START_TEST(clear__of_a_map_flags_the_arena_for_as_long)
+{
+	set_up(_i);
+	lose_map(5);
+	clear_one_unit_watched();
+	ck_assert_uint_eq(result.nmap, 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
+START_TEST(clear__of_a_log_flags_the_arena_for_as_long)
+{
+	set_up(_i);
+	inject(BTT_AREA_LOG, 0, 1);
+	clear_one_unit_watched();
+	ck_assert_uint_eq(result.nlog, 1);
+	fixture_free(&fixture);
+}
+END_TEST
+
+/* Data is there still, where the map says where: P7 gives it to a reader. */
+START_TEST(open__to_read_goes_without_a_unit_that_is_lost)
+{
+	const struct btt_open_options options = { .read_only = true };
+	struct btt_error error = { "" };
+	bool is_map = _i % 2 == 0;
+	struct media *media;
+	uint64_t off;
+
+	set_up(_i / 2);
+	off = part_off(is_map ? BTT_AREA_MAP : BTT_AREA_LOG, 0);
+	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
+	ck_assert_int_eq(media_ram_new(fixture.media->size,
+			     fixture.media->granularity, &media),
+	    0);
+	ck_assert_int_eq(
+	    media_copy(media, 0, media_at(fixture.media, 0), media->size), 0);
+	ck_assert_int_eq(btt_close(fixture.btt), 0);
+	ck_assert_int_eq(media_add_bad(media, off, 1), 0);
+	ck_assert_int_eq(
+	    btt_open(media, fixture.pool,
+		&(struct btt_open_options){ .nlane = 1 }, &fixture.btt, &error),
+	    -EIO);
+	ck_assert_msg(
+	    strstr(error.text, "read-only") != NULL, "%s", error.text);
+	ck_assert_msg(
+	    btt_open(media, fixture.pool, &options, &fixture.btt, &error) == 0,
+	    "%s", error.text);
+	fixture.media = media;
+	btt_get_geometry(fixture.btt, &fixture.geometry);
+	for (uint64_t i = 0; i < NSECTOR; i++)
+		ck_assert_int_eq(version_of(i), is_map ? -EIO : 1);
 	fixture_free(&fixture);
 }
 END_TEST
@@ -641,6 +692,10 @@ clear_suite(void)
 	    tc, clear__rebuilds_a_map_while_others_write, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, clear__of_a_map_flags_the_arena_for_as_long, 0, NVARIANT);
+	tcase_add_loop_test(
+	    tc, clear__of_a_log_flags_the_arena_for_as_long, 0, NVARIANT);
+	tcase_add_loop_test(tc, open__to_read_goes_without_a_unit_that_is_lost,
+	    0, 2 * NVARIANT);
 	tcase_add_loop_test(tc, clear__is_for_one_at_a_time, 0, NVARIANT);
 	tcase_add_loop_test(
 	    tc, clear__of_a_map_leaves_what_is_lost_meanwhile, 0, 3 * NVARIANT);

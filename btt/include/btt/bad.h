@@ -102,12 +102,14 @@ struct btt_clear_result {
  *    over a crash, and not at all if somebody writes it first;
  *  - free blocks are zeroed by the holder of their lane (LN-9);
  *  - a unit of the log is written anew from what is in memory, with the lanes
- *    of its pairs held; each entry of it says the same as before about whose
- *    block is free, so a crash in between leaves either form;
+ *    of its pairs held;
  *  - an info block is copied from the other one of its arena, if that is sound.
  *
  *  - of a unit of a map it is found out which blocks nobody else has; they get
  *    its entries, marked bad, so its 128 sectors are lost, and cleared.
+ *
+ * While a unit of a log or a map is written the arena has its error flag: after
+ * a crash then it opens to be read only, and what it needs is a repair.
  *
  * What stays are units that reach into a neighbour's block (strides of 576 and
  * 4160 bytes), two bad info blocks of one arena, what is outside of the arenas,

@@ -89,8 +89,9 @@ struct btt_open_options {
  * written are at most nfree map entries an arena, durable on return.  Damage
  * of a primary info block is reported and not mended (P7).
  *
- * With read_only all of this but the info blocks may be damaged; it is told to
- * report, and sectors whose recovery is in doubt read as the map has them.  A
+ * With read_only all of this but the info blocks may be damaged, or be lost; it
+ * is told to report, and sectors whose recovery is in doubt read as the map has
+ * them.  A
  * BTT whose error flag is set is opened so, too, whatever was asked for.
  *
  * Errors: as btt_probe_namespace; -EROFS where writing was asked for and the medium
