@@ -19,9 +19,16 @@ target_link_libraries(bench PRIVATE bttfs_flags btt PkgConfig::PMEM2
 add_executable(bench_stats bench/bench_stats.c)
 target_link_libraries(bench_stats PRIVATE bttfs_flags bttfs_devices)
 add_test(NAME bench-quick COMMAND bench --quick
-  --disk ${CMAKE_CURRENT_BINARY_DIR})
+  --disk ${CMAKE_CURRENT_BINARY_DIR}
+  --json ${CMAKE_CURRENT_BINARY_DIR}/bench-quick/engine.json)
 set_tests_properties(bench-quick PROPERTIES LABELS bench TIMEOUT 300
-  RUN_SERIAL ON)
+  RUN_SERIAL ON FIXTURES_SETUP bench_rows)
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/bench-quick)
+add_test(NAME bench-plots COMMAND python3
+  ${CMAKE_CURRENT_SOURCE_DIR}/bench/plots.py
+  ${CMAKE_CURRENT_BINARY_DIR}/bench-quick)
+set_tests_properties(bench-plots PROPERTIES LABELS bench TIMEOUT 20
+  FIXTURES_REQUIRED bench_rows)
 
 # What a check of a map costs; a small one of it to see that it works.
 add_executable(bench_check bench/bench_check.c)
@@ -41,6 +48,7 @@ target_link_libraries(memory_server PRIVATE bttfs_flags PkgConfig::URING
   Threads::Threads)
 add_test(NAME bench-fuse-quick COMMAND python3
   ${CMAKE_CURRENT_SOURCE_DIR}/bench/fuse_bench.py --quick
+  --plot ${CMAKE_CURRENT_BINARY_DIR}/bench-fuse-quick.svg
   --disk ${CMAKE_CURRENT_BINARY_DIR} ${PROJECT_BINARY_DIR})
 set_tests_properties(bench-fuse-quick PROPERTIES LABELS bench TIMEOUT 300
   SKIP_RETURN_CODE 77 RUN_SERIAL ON)

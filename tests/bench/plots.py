@@ -5,7 +5,7 @@
 usage: plots.py DIRECTORY
 
 Draws bench-engine.svg and bench-fuse.svg there from engine.json and fuse.json,
-of those that are there.
+of those that are there; fails if there is nothing to draw.
 """
 import json
 import os
@@ -17,7 +17,8 @@ TOP = 56
 MOST = 3.0  # what is faster has its number, not its length
 
 COLOURS = {"bttfs": "#1b6ca8", "bttfs-ring": "#6db3e8", "floor": "#444444",
-           "floor-ring": "#999999", "order": "#888888", "copy": "#666666",
+           "memory": "#444444", "file": "#444444", "memory-ring": "#999999",
+           "order": "#888888", "copy": "#666666",
            "libpmemblk": "#d9822b", "qsd": "#d9822b", "qsd-native": "#f0bd84",
            "nbdfuse": "#9b59b6"}
 
@@ -67,13 +68,14 @@ def svg(title, groups):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
-def write(path, text):
+def draw(path, title, groups):
+    if not groups:
+        sys.exit(f"{path}: none of its cells was measured")
     with open(path, "w") as file:
-        file.write(text)
+        file.write(svg(title, groups))
 
 
 def plot_fuse(rows, path):
-    floors = {"memory": "floor", "file": "floor", "memory-ring": "floor-ring"}
     groups = []
     for row in rows:
         rates = {name: middle["rate"]
@@ -81,10 +83,10 @@ def plot_fuse(rows, path):
         base = rates.get("memory") or rates.get("file")
         if base:
             groups.append((row["cell"], [
-                (floors.get(name, name.removesuffix("-file")), rate / base)
+                (name.removesuffix("-file"), rate / base)
                 for name, rate in rates.items()]))
-    write(path, svg("Requests a second of a file in the mount, by those of a "
-                    "server that does nothing else", groups))
+    draw(path, "Requests a second of a file in the mount, by those of a "
+         "server that does nothing else", groups)
 
 
 # Bed, load and threads that a picture has room for.
@@ -97,6 +99,7 @@ ENGINE = [
     ("ram line, 512 sectors", "512 random read", (1, 4)),
     ("ram line, 512 sectors", "16K sequential write", (1, 4)),
     ("disk, durable each", "4K random write", (1, 4, 32)),
+    ("disk as filled, durable each", "4K random write", (4, 32)),
     ("disk, durable at flush", "4K random write, flush every 256", (1, 4)),
 ]
 
@@ -116,27 +119,29 @@ def plot_engine(rows, path):
             floor = next((f for f in floors if f in times), None)
             if floor is None:
                 continue
-            where = "disk, " if bed.startswith("disk") else ""
+            where = f"{bed.split(',')[0]}, " if bed.startswith("disk") else ""
             groups.append((
                 f"{where}{load}, {nthread}T",
                 [("floor" if name == floor else name, times[floor] / ns)
                  for name, ns in times.items() if name not in floors or
                  name == floor]))
-    write(path, svg("Requests a second of the engine, by those of the least "
-                    "that could be right (disk: a plain file)", groups))
+    draw(path, "Requests a second of the engine, by those of the least that "
+         "could be right (disk: a plain file)", groups)
 
 
 def main():
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print(__doc__, end="")
         return 0 if sys.argv[1:] == ["--help"] else 2
+    found = False
     for name, plot in (("engine", plot_engine), ("fuse", plot_fuse)):
         source = os.path.join(sys.argv[1], name + ".json")
         if os.path.exists(source):
+            found = True
             with open(source) as file:
                 rows = json.load(file)["rows"]
             plot(rows, os.path.join(sys.argv[1], f"bench-{name}.svg"))
-    return 0
+    return 0 if found else 1
 
 
 if __name__ == "__main__":
