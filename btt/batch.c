@@ -171,6 +171,10 @@ changes_store_map(struct arena *arena, const struct change *change, unsigned n)
 	int r;
 
 	for (unsigned i = 0; i < n; i++) {
+		/* What an overlay has it hands on by itself. */
+		if (arena->overlays == NULL)
+			HOOK_HIDE32(media_at(arena->media,
+			    map_entry_off(arena, change[i].premap)));
 		r = map_store(
 		    arena, change[i].premap, MAP_NORMAL | change[i].new_block);
 		if (r < 0)

@@ -25,13 +25,25 @@ void btt_hook_load(const void *bytes, size_t len);
 void btt_hook_store32(_Atomic uint32_t *word, uint32_t value);
 void btt_hook_store64(_Atomic uint64_t *word, uint64_t value);
 void btt_hook_drain(void);
+/*
+ * The word of a map is about to be stored to, for which others may have to wait
+ * until we drain; and what a thread that loads it now sees of it.
+ */
+void btt_hook_hide32(const void *word);
+uint32_t btt_hook_seen32(const void *word, uint32_t value);
 
 #define HOOK_POINT(what) btt_hook_point(what)
 #define HOOK_LOAD(bytes, len) btt_hook_load(bytes, len)
+#define HOOK_DRAIN() btt_hook_drain()
+#define HOOK_HIDE32(word) btt_hook_hide32(word)
+#define HOOK_SEEN32(word, value) btt_hook_seen32((word), (value))
 #define MUTANT(n) (btt_hook_mutant == (n))
 #else
 #define HOOK_POINT(what) ((void)0)
 #define HOOK_LOAD(bytes, len) ((void)0)
+#define HOOK_DRAIN() ((void)0)
+#define HOOK_HIDE32(word) ((void)0)
+#define HOOK_SEEN32(word, value) (value)
 #define MUTANT(n) false
 #endif
 

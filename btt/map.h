@@ -52,7 +52,8 @@ map_read_media(const struct arena *arena, uint32_t premap)
 
 	HOOK_POINT("map load");
 	HOOK_LOAD(media_at(arena->media, off), MAP_ENTRY_BYTES);
-	return media_load32(arena->media, off);
+	return HOOK_SEEN32(
+	    media_at(arena->media, off), media_load32(arena->media, off));
 }
 
 /* The raw entry of premap as readers must see it.  Inside media_try(). */

@@ -103,6 +103,9 @@ rtt_clear(struct rtt_slot *slot)
 static inline void
 rtt_block_is_free(void)
 {
+	if (MUTANT(105))
+		return;
+	HOOK_DRAIN();
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

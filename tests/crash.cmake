@@ -42,6 +42,7 @@ add_executable(crash_explore ${simulated_sources}
   crash/shrink.c
   crash/sim_life.c
   crash/sim_media.c
+  crash/sim_memory.c
   crash/sim_poison.c
   crash/spec.c
   crash/swarm.c

@@ -168,5 +168,7 @@ const struct mutant mutants[] = {
 	    NULL },
 	{ 104, "clear: log unit rebuilt without the error flag", "lost-log",
 	    NULL },
+	{ 105, "no fence between the map and who uses the old block",
+	    "reader-batches:line", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);

@@ -15,6 +15,7 @@
 #include "hook.h"
 #include "random.h"
 #include "sim_media.h"
+#include "sim_memory.h"
 #include "sync_sim.h"
 #include "world.h"
 
@@ -31,14 +32,6 @@ enum state {
 	BLOCKED
 };
 
-/* A store that only its own thread can see yet. */
-struct buffer {
-	bool full;
-	_Atomic uint32_t *word32;
-	_Atomic uint64_t *word64;
-	uint64_t value;
-};
-
 /* A media_try: where a fault in it leads to. */
 struct guard {
 	sigjmp_buf env;
@@ -51,7 +44,6 @@ struct thread {
 	enum state state;
 	bool pausing;       /* at a backoff, until another's step */
 	const void *object; /* blocked on */
-	struct buffer buffer;
 	struct held_stack held;
 	struct guard *guard; /* innermost media_try */
 	int64_t priority;
@@ -131,63 +123,6 @@ sched_set_replay(const struct sched_trace *trace)
 	s.replay = *trace;
 }
 
-/* ---- store buffers ---- */
-
-static void
-drain(unsigned i)
-{
-	struct buffer *buffer = &s.thread[i].buffer;
-
-	if (!buffer->full)
-		return;
-	buffer->full = false;
-	if (buffer->word32 != NULL)
-		atomic_store(buffer->word32, (uint32_t)buffer->value);
-	else
-		atomic_store(buffer->word64, buffer->value);
-}
-
-void
-sched_drain(void)
-{
-	if (s.current >= 0)
-		drain((unsigned)s.current);
-}
-
-void
-btt_hook_drain(void)
-{
-	sched_drain();
-}
-
-void
-btt_hook_store32(_Atomic uint32_t *word, uint32_t value)
-{
-	struct buffer *buffer;
-
-	if (!sched_is_active()) {
-		atomic_store(word, value);
-		return;
-	}
-	sched_drain();
-	buffer = &s.thread[s.current].buffer;
-	*buffer = (struct buffer){ true, word, NULL, value };
-}
-
-void
-btt_hook_store64(_Atomic uint64_t *word, uint64_t value)
-{
-	struct buffer *buffer;
-
-	if (!sched_is_active()) {
-		atomic_store(word, value);
-		return;
-	}
-	sched_drain();
-	buffer = &s.thread[s.current].buffer;
-	*buffer = (struct buffer){ true, NULL, word, value };
-}
-
 /* ---- choosing ---- */
 
 static bool
@@ -195,7 +130,7 @@ is_ready(unsigned e)
 {
 	if (e >= SCHED_THREADS)
 		return e - SCHED_THREADS < s.nthread &&
-		    s.thread[e - SCHED_THREADS].buffer.full;
+		    sim_memory_is_full(e - SCHED_THREADS);
 	return e < s.nthread && s.thread[e].state == RUNNABLE &&
 	    !s.thread[e].pausing;
 }
@@ -405,7 +340,7 @@ pick_next(void)
 		e = n == 1 ? ready[0] : choose(ready, n);
 		if (e < SCHED_THREADS)
 			break;
-		drain(e - SCHED_THREADS);
+		sim_memory_drain(e - SCHED_THREADS);
 		end_pauses(-1);
 	}
 	switch_to((int)e);
@@ -449,7 +384,7 @@ btt_hook_point(const char *what)
 	}
 	/* The slot is cleared by a plain store: older ones go first. */
 	if (strcmp(what, "rtt clear") == 0)
-		sched_drain();
+		sim_memory_drain(sim_thread);
 	sched_point(what);
 }
 
@@ -529,7 +464,8 @@ run_thread(void)
 	unsigned i = (unsigned)s.current;
 
 	s.body(i);
-	drain(i);
+	sim_memory_drain(i);
+	sim_memory_show(i);
 	s.thread[i].state = FINISHED;
 	s.idle = 0;
 	end_pauses(-1);
@@ -571,6 +507,7 @@ sched_run(unsigned nthread, void (*body)(unsigned thread))
 	s.body = body;
 	s.result = SCHED_DONE;
 	start_modes();
+	sim_memory_reset();
 	for (unsigned i = 0; i < nthread; i++) {
 		struct thread *thread = &s.thread[i];
 
@@ -579,7 +516,6 @@ sched_run(unsigned nthread, void (*body)(unsigned thread))
 		assert(thread->stack != NULL);
 		thread->state = RUNNABLE;
 		thread->pausing = false;
-		thread->buffer.full = false;
 		thread->guard = NULL;
 		memset(&thread->held, 0, sizeof(thread->held));
 		sync_sim_catch(&thread->held);

@@ -8,10 +8,7 @@
  *
  * Points are: every hook of the engine, every lock operation, every operation
  * of the medium.  At each the scheduler picks who goes on, among the threads
- * that can and the store buffers that have something in them: a stored read
- * tracking word is invisible to others until its thread's buffer drains (one
- * word a thread, drained by the next store, by a locked operation, by
- * btt_hook_drain, or whenever the scheduler likes).
+ * that can and the store buffers that have something in them (sim_memory.h).
  *
  * A thread at a backoff goes on only after somebody else has made a step; if
  * nobody else can, for long, that is a livelock, and if nobody can at all, a
@@ -74,9 +71,6 @@ void sched_point(const char *what);
 /* Nobody but another thread's sched_wake of the same object lets us go on. */
 void sched_block(const void *object);
 void sched_wake(const void *object, bool all);
-
-/* The running thread loses its processor's buffer of stores to memory. */
-void sched_drain(void);
 
 /* Unwind to the innermost media_try with -EIO, as a SIGBUS does. */
 void sched_raise_fault(void);

@@ -11,6 +11,7 @@
 #include "mutants.h"
 #include "sched.h"
 #include "sim_media.h"
+#include "sim_memory.h"
 
 void (*sync_sim_report)(const char *report);
 
@@ -19,6 +20,7 @@ struct sim_mutex {
 	unsigned locked;
 	/* Stores to the medium that its next owner sees: not in any buffer. */
 	uint32_t seen;
+	unsigned last; /* who unlocked it last, and 1; 0: nobody */
 };
 _Static_assert(sizeof(struct sim_mutex) <= sizeof(pthread_mutex_t),
     "it must fit where the system's was");
@@ -52,7 +54,7 @@ int
 sim_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr)
 {
 	(void)attr;
-	*to_sim(mutex) = (struct sim_mutex){ 0, 0 };
+	*to_sim(mutex) = (struct sim_mutex){ 0, 0, 0 };
 	return 0;
 }
 
@@ -68,8 +70,11 @@ lock(struct sim_mutex *mutex)
 	while (mutex->locked)
 		sched_block(mutex);
 	mutex->locked = 1;
+	/* Acquired is what was released: all that others have stored by then. */
+	if (mutex->last != 0 && mutex->last - 1 != sim_thread)
+		sim_memory_show(mutex->last - 1);
 	/* A locked instruction: our stores are out. */
-	sched_drain();
+	sim_memory_drain(sim_thread);
 	if (sched_is_active())
 		sim_have_seen(mutex->seen);
 }
@@ -78,6 +83,7 @@ static void
 unlock(struct sim_mutex *mutex)
 {
 	mutex->locked = 0;
+	mutex->last = sim_thread + 1;
 	if (sched_is_active())
 		mutex->seen = sim_stores();
 	sched_wake(mutex, true);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "hook.h"
 
 /* Bytes of a thread's request. */
 #define REQUEST_BYTES (SPEC_LBAS * 4096u)
@@ -426,6 +427,8 @@ world_step(struct world *world, unsigned thread, const struct step *step)
 	    step->part, step->kind == STEP_ZERO);
 	world->current_op[thread] = op;
 	r = run_step(world, thread, step, op);
+	/* Who hears that it is done has synchronised with us. */
+	btt_hook_drain();
 	if (r < 0 && !may_fail(world, step, r))
 		violation(world, "errno", "step %u of thread %u: %d",
 		    step->kind, thread, r);
@@ -458,6 +461,7 @@ world_early_return(void)
 	/* Several sectors may be several batches: only the last may reply. */
 	if (running->spec.op[op].n > 1)
 		return;
+	btt_hook_drain();
 	spec_return(&running->spec, op);
 	crash_point(running, "acknowledged early");
 }
