@@ -289,6 +289,8 @@ def run(cells, subjects, loops, args):
     rows = []
     for cell in cells:
         here = [s for s in subjects if s.bed == CELLS[cell].bed]
+        if not here:
+            continue
         goals = {} if args.loop else GOALS.get(cell, {})
         rows.append(row_of(cell, run_cell(cell, here, loops, args), goals))
         show(rows[-1])
@@ -334,7 +336,9 @@ def main():
         set_parameter(before)
         shutil.rmtree(work, ignore_errors=True)
     save(rows, args)
-    return 0
+    if not rows:
+        print("nobody was measured")
+    return 0 if rows else 1
 
 
 if __name__ == "__main__":
