@@ -282,7 +282,7 @@ rebuild_units(struct rebuild *rebuild)
 		return r;
 	for (uint32_t i = 0; i < arena->external_nlba && r == 0;
 	     i = map_unit_end(arena, i)) {
-		if (!is_lost(rebuild, i))
+		if (!MUTATE(99, is_lost(rebuild, i), map_is_bad(arena, i, 1)))
 			continue;
 		if ((r = write_unit(rebuild, i)) == 0)
 			rebuild->clear->result->nmap++;

@@ -28,7 +28,7 @@ image_layout(
 		.uuid = { 1 },
 		.major = 2,
 		.external_lbasize = shape->sector_bytes + shape->meta_bytes,
-		.external_nlba = shape->nlba / narena,
+		.external_nlba = shape->nlba / narena + shape->ntail,
 		.nfree = shape->nfree,
 		.infosize = BTT_INFO_BYTES,
 		.dataoff = BTT_INFO_BYTES,
@@ -36,6 +36,8 @@ image_layout(
 	uint64_t bytes;
 
 	assert(narena <= ARENAS_MAX && shape->nlba % narena == 0);
+	/* Else a tail's sectors would lie between those of two arenas. */
+	assert(narena == 1 || shape->ntail == 0);
 	info.internal_lbasize = (info.external_lbasize + 63) / 64 * 64;
 	info.internal_nlba = info.external_nlba + info.nfree;
 	info.mapoff = info.dataoff +

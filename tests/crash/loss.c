@@ -40,6 +40,9 @@ find_part(const struct world *world, enum lost_part part, uint64_t *ret_off,
 	case LOST_MAP:
 		*ret_off = place->off + place->info.mapoff;
 		return;
+	case LOST_MAP2:
+		*ret_off = place->off + place->info.mapoff + SIM_SPOT;
+		return;
 	case LOST_LOG:
 		*ret_off = place->off + place->info.logoff;
 		return;
@@ -66,12 +69,6 @@ put_foreign(struct world *world)
 	    &info, world->sim->view + world->place[0].off + info.info2off);
 }
 
-static uint32_t
-narena_lba(const struct world *world)
-{
-	return world_info(world)->external_nlba;
-}
-
 void
 lose_step(struct world *world, const struct step *step)
 {
@@ -82,7 +79,7 @@ lose_step(struct world *world, const struct step *step)
 	size_t len;
 
 	find_part(world, part, &off, &len);
-	for (uint32_t i = 0; part == LOST_MAP && i < narena_lba(world); i++) {
+	for (uint32_t i = 0; part == LOST_MAP && i < world_nlba(world); i++) {
 		unsigned op =
 		    spec_call(&world->spec, SPEC_WRITE, i, 1, 3, true);
 
@@ -98,7 +95,7 @@ lose_step(struct world *world, const struct step *step)
 	    media_add_bad(&world->sim->media, off, len) < 0)
 		violation(world, "setup", "media_add_bad");
 	/* Whoever begins from here on knows it. */
-	for (uint32_t i = 0; part == LOST_MAP && i < narena_lba(world); i++)
+	for (uint32_t i = 0; part == LOST_MAP && i < world_nlba(world); i++)
 		spec_return(&world->spec, first + i);
 	crash_point(world, "lost");
 }
@@ -200,6 +197,18 @@ is_legal_without_log(struct world *world, uint32_t lba, struct spec_value value)
 	return spec_is_legal(&legal, value);
 }
 
+static bool
+entry_is_lost(const struct world *world, uint32_t lba)
+{
+	uint32_t premap;
+	unsigned a = world_arena_of(world, lba, &premap);
+
+	return sim_poisoned(world->sim,
+	    world->place[a].off + world->place[a].info.mapoff +
+		4 * (uint64_t)premap,
+	    4);
+}
+
 static void
 check_sector(struct world *world, const struct loss *loss, uint32_t lba, int r,
     const uint8_t *bytes)
@@ -210,7 +219,7 @@ check_sector(struct world *world, const struct loss *loss, uint32_t lba, int r,
 		violation(world, "I1", "btt_read: %d", r);
 	if (loss->is_flagged)
 		return;
-	if (loss->map && r == 0)
+	if (r == 0 && entry_is_lost(world, lba))
 		violation(world, "lost",
 		    "sector %u is read, whose map entry is lost", lba);
 	if (r == 0 && !spec_decode(&world->spec, lba, bytes, &value))
@@ -243,7 +252,7 @@ open_to_read(struct world *world, const struct loss loss[ARENAS_MAX], bool told)
 	for (uint32_t i = 0; i < world->run.shape.nlba; i++) {
 		r = btt_read(btt, worker, (uint64_t)i * sector_bytes,
 		    sector_bytes, bytes);
-		check_sector(world, &loss[i / narena_lba(world)], i, r, bytes);
+		check_sector(world, &loss[i / world_nlba(world)], i, r, bytes);
 	}
 	if ((r = btt_close(btt)) < 0)
 		violation(world, "lost", "btt_close: %d", r);

@@ -158,6 +158,8 @@ const struct mutant mutants[] = {
 	    "lost-map-live:line", NULL },
 	{ 98, "clear: a map is rebuilt without the error flag", "lost-map",
 	    NULL },
+	{ 99, "clear: what is lost is asked again when it was counted",
+	    "lost-units:line", NULL },
 	{ 100, "clear: two at once", "lost-twice:line", NULL },
 	{ 101, "clear: log unit rebuilt with its lanes given back", "lost-log",
 	    NULL },

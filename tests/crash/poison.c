@@ -40,7 +40,7 @@ static void
 poison_arena(struct world *world, unsigned a, const struct reference *now)
 {
 	const struct shape *shape = &world->run.shape;
-	uint32_t nlba = world_info(world)->external_nlba;
+	uint32_t nlba = world_nlba(world);
 
 	for (uint32_t i = 0; i < nlba; i++) {
 		if (shape->bad_sectors >> (a * nlba + i) & 1)

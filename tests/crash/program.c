@@ -7,7 +7,7 @@
 #include "world.h"
 
 /* By enum lost_part. */
-static const char lost_letters[] = "mlijk";
+static const char lost_letters[] = "mnlijk";
 
 static bool
 parse_number(const char **text, uint8_t *ret_n)
@@ -65,6 +65,7 @@ parse_step(const char **text, struct step *step)
 		*text = p;
 		return true;
 	case 'm':
+	case 'n':
 	case 'l':
 	case 'i':
 	case 'j':

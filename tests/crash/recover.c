@@ -25,7 +25,7 @@
 /* What an opened image says. */
 struct outcome {
 	struct arena_outcome {
-		uint32_t map[SPEC_LBAS]; /* raw entries */
+		uint32_t map[REFERENCE_LBAS]; /* raw entries */
 		uint32_t free[REFERENCE_LANES];
 	} arena[ARENAS_MAX];
 	struct spec_value value[SPEC_LBAS]; /* of all arenas */
@@ -37,7 +37,7 @@ struct outcome {
  */
 static struct {
 	unsigned narena;
-	uint8_t map[ARENAS_MAX][4 * SPEC_LBAS];
+	uint8_t map[ARENAS_MAX][4 * REFERENCE_LBAS];
 	uint8_t log[ARENAS_MAX][64 * REFERENCE_LANES];
 } nested;
 
@@ -80,7 +80,7 @@ check_arena_owners(
     struct world *world, const struct arena_outcome *out, const char *who)
 {
 	const struct btt_info *info = world_info(world);
-	uint64_t seen = 0;
+	uint64_t seen[REFERENCE_LBAS / 64 + 1] = { 0 };
 
 	for (uint32_t i = 0; i < info->external_nlba + info->nfree; i++) {
 		bool mapped = i < info->external_nlba;
@@ -90,12 +90,12 @@ check_arena_owners(
 		if (block >= info->internal_nlba)
 			violation(world, "I5", "%s: block %u is out of range",
 			    who, block);
-		if (seen >> block & 1)
+		if (seen[block / 64] >> block % 64 & 1)
 			violation(world, mapped ? "I3" : "I4",
 			    "%s: block %u has two owners, the second is %s %u",
 			    who, block, mapped ? "sector" : "pair",
 			    mapped ? i : i - info->external_nlba);
-		seen |= UINT64_C(1) << block;
+		seen[block / 64] |= UINT64_C(1) << block % 64;
 	}
 }
 

@@ -11,7 +11,7 @@
 
 /* Room for what the explorer has; tests/fuzz has more. */
 #ifndef REFERENCE_LBAS
-#define REFERENCE_LBAS 64
+#define REFERENCE_LBAS 192
 #define REFERENCE_LANES 64
 #endif
 

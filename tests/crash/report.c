@@ -80,7 +80,7 @@ replay_print(const struct world *any, struct text *out)
 	text_add(out, " durability=%u age=%u zero=%u bad=%u oldlog=%u meta=%u",
 	    shape->durability, shape->nage, shape->set_zero, shape->error_entry,
 	    shape->old_log, shape->meta_bytes);
-	text_add(out, " arenas=%u", shape->narena);
+	text_add(out, " arenas=%u tail=%u", shape->narena, shape->ntail);
 	text_add(out, " poison=%u.%u.%u", shape->bad_sectors, shape->bad_pairs,
 	    shape->bad_hidden);
 	text_add(out, " fault=%s.%u mode=%s depth=%u seed=%lu mutant=%u",
@@ -189,6 +189,8 @@ parse_word(const char *word, struct run *run, struct replay *replay)
 		shape->meta_bytes = (uint32_t)n;
 	} else if (IS("arenas")) {
 		shape->narena = (uint32_t)n;
+	} else if (IS("tail")) {
+		shape->ntail = (uint32_t)n;
 	} else if (IS("poison")) {
 		sscanf(value, "%u.%u.%lu", &shape->bad_sectors,
 		    &shape->bad_pairs, &n);

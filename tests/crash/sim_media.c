@@ -451,7 +451,7 @@ sim_mend(struct sim *sim, uint64_t off)
 {
 	bool stored = sim->words_every > 0 &&
 	    off % sim->words_every >= sim->words_start &&
-	    off % sim->words_every < sim->words_start + SIM_SPOT;
+	    off % sim->words_every < sim->map_end;
 
 	for (uint64_t i = off; i < off + SIM_SPOT; i += 8) {
 		uint64_t word = noise(sim, i);

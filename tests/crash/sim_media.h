@@ -128,6 +128,7 @@ struct sim {
 	 * each part of the medium of words_every bytes, 0: there is no such.
 	 */
 	uint64_t words_every, words_start, words_end;
+	uint64_t map_end; /* where of the two the log begins */
 
 	/* Fault plan: the n-th fence or change from now on, 1 is the next. */
 	unsigned fail_fence_in, fail_change_in;

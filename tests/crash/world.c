@@ -47,6 +47,7 @@ arm(struct world *world, struct sim *sim)
 	sim->words_every = info->info2off + BTT_INFO_BYTES;
 	sim->words_start = info->mapoff;
 	sim->words_end = info->info2off;
+	sim->map_end = info->logoff;
 }
 
 static struct btt_worker_pool *

@@ -32,9 +32,10 @@ enum step_kind {
 	STEP_LOSE, /* a part of arena 0 that is no data; which is in lba */
 };
 
-/* What STEP_LOSE takes: of map and log the first unit, all of an info block. */
+/* What STEP_LOSE takes: a unit of map or log, all of an info block. */
 enum lost_part {
 	LOST_MAP,
+	LOST_MAP2, /* its second unit: a tail's entries */
 	LOST_LOG,
 	LOST_INFO,
 	LOST_INFO2,
@@ -75,6 +76,7 @@ struct shape {
 	bool old_log;        /* slots 0 and 2, as before 4.15 */
 	uint32_t meta_bytes; /* kept beside each sector */
 	uint32_t narena;     /* 0: one */
+	uint32_t ntail;      /* sectors behind those, which nobody touches */
 	/* Masks: whose blocks are poisoned when the run begins. */
 	uint32_t bad_sectors, bad_pairs;
 	bool bad_hidden; /* and nobody knows until it is touched */
@@ -207,6 +209,13 @@ static inline const struct btt_info *
 world_info(const struct world *world)
 {
 	return &world->place[0].info;
+}
+
+/* Sectors of an arena that programs may touch. */
+static inline uint32_t
+world_nlba(const struct world *world)
+{
+	return world->run.shape.nlba / world->narena;
 }
 
 /* The arena of a sector, and the sector's number in it. */
