@@ -43,7 +43,8 @@ if(BTTFS_SANITIZE)
   if(BTTFS_SANITIZE MATCHES "thread")
     target_compile_definitions(bttfs_flags INTERFACE BTTFS_TSAN)
   endif()
-  target_compile_definitions(bttfs_flags INTERFACE LANES_ABORT_ON_VIOLATION)
+  target_compile_definitions(bttfs_flags INTERFACE
+    BTTFS_SANITIZED LANES_ABORT_ON_VIOLATION)
 endif()
 
 if(BTTFS_COVERAGE)

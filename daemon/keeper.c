@@ -462,14 +462,13 @@ keep(struct keeper *keeper)
 static int
 start(struct keeper *keeper, int argc, char *argv[])
 {
-	struct process_guards guards;
 	uint64_t watchdog_us;
 	int r;
 
 	raise_nofile();
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		keeper->watchdog_ms = watchdog_us / 1000;
-	process_guard(keeper->options->debug, &guards); /* servers say what */
+	process_guard(keeper->options->debug, NULL); /* servers say what */
 	keeper->crashes =
 	    calloc(keeper->options->ncrash + 1u, sizeof(*keeper->crashes));
 	if (keeper->crashes == NULL)

@@ -23,6 +23,7 @@
 #include <btt/btt.h>
 
 #include "caretaker.h"
+#include "confine.h"
 #include "control.h"
 #include "exit_status.h"
 #include "first_devices.h"
@@ -49,7 +50,6 @@
 struct daemon {
 	const struct options *options;
 	struct log log;
-	struct process_guards guards;
 	struct lock_watch *lock_watch;
 	struct keeper_client *keeper;
 	bool follows; /* another server that has got as far as the kernel */
@@ -72,25 +72,6 @@ fail(const struct daemon *daemon, const char *what, int r,
 	    error != NULL && error->text[0] != '\0' ? error->text
 						    : system_error_text(r));
 	return r;
-}
-
-static void
-log_guard(const struct log *log, const char *what, int r)
-{
-	log_say(log, LOG_DEBUG, "%s: %s", what,
-	    r == 0 ? "yes" : system_error_text(r));
-}
-
-static void
-log_guards(const struct daemon *daemon)
-{
-	const struct process_guards *guards;
-
-	guards = &daemon->guards;
-	log_guard(&daemon->log, "memory locked", guards->memory_lock);
-	log_guard(&daemon->log, "I/O flusher", guards->io_flusher);
-	log_guard(
-	    &daemon->log, "out-of-memory score lowered", guards->oom_score);
 }
 
 /* Before there is a session the keeper says little else. */
@@ -322,6 +303,8 @@ announce(struct daemon *daemon)
 	size_t i;
 
 	leave_terminal(daemon);
+	process_log_guard(&daemon->log, "few system calls only",
+	    confine(daemon->options->confine));
 	if (registry_list(daemon->manager->registry, &list) == 0) {
 		for (i = 0; i < list.ndevice; i++)
 			log_device(daemon, list.devices[i]);
@@ -484,8 +467,7 @@ start(struct daemon *daemon)
 {
 	int r;
 
-	process_guard(daemon->options->debug, &daemon->guards);
-	log_guards(daemon);
+	process_guard(daemon->options->debug, &daemon->log);
 	if ((r = media_install_sigbus()) < 0)
 		return fail(daemon, "SIGBUS", r, NULL);
 	if ((r = media_scrub_environment()) < 0)

@@ -14,6 +14,17 @@
 /* Some of the pool's are for who else does I/O. */
 #define WORKERS_MAX (BTT_WORKER_MAX - MANAGER_BACKGROUND)
 
+/* Which of them is the value?  -1: none. */
+static int
+find_choice(const char *value, const char *const names[], int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (strcmp(value, names[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
 static int
 set_transport(void *target, const char *value, struct btt_error *error)
 {
@@ -23,15 +34,31 @@ set_transport(void *target, const char *value, struct btt_error *error)
 		[OPTIONS_TRANSPORT_RING] = "io_uring",
 	};
 	struct options *options = target;
+	int i;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) != 0)
-			continue;
-		options->transport = (enum options_transport)i;
-		return 0;
-	}
-	return btt_error_set(error, -EINVAL,
-	    "transport=%s: must be auto, dev or io_uring", value);
+	if ((i = find_choice(value, names, 3)) < 0)
+		return btt_error_set(error, -EINVAL,
+		    "transport=%s: must be auto, dev or io_uring", value);
+	options->transport = (enum options_transport)i;
+	return 0;
+}
+
+static int
+set_confine(void *target, const char *value, struct btt_error *error)
+{
+	static const char *const names[] = {
+		[CONFINE_DENY] = "deny",
+		[CONFINE_KILL] = "kill",
+		[CONFINE_NO] = "no",
+	};
+	struct options *options = target;
+	int i;
+
+	if ((i = find_choice(value, names, 3)) < 0)
+		return btt_error_set(error, -EINVAL,
+		    "confine=%s: must be deny, kill or no", value);
+	options->confine = (enum confine)i;
+	return 0;
 }
 
 #define NO_SOCKET "none"
@@ -94,6 +121,9 @@ static const struct word words[] = {
 	WORD_ROW_SWITCH("streaming", struct options, streaming, true,
 	    "with io_uring, suit few large requests under way\n"
 	    "together rather than many small ones"),
+	WORD_ROW_CALL("confine", "deny|kill|no", set_confine,
+	    "what happens to a server that makes a system call it\n"
+	    "has no need of (default: deny, it is not done)"),
 	WORD_ROW_TEXT("fsname", "NAME", struct options, fsname,
 	    "the source that mount(8) shows (default: BACKING)"),
 	WORD_ROW_CALL("socket", "PATH", set_socket,

@@ -22,6 +22,7 @@
 #include <btt/error.h>
 
 #include "config.h"
+#include "confine.h"
 #include "control.h"
 #include "device.h"
 
@@ -54,6 +55,7 @@ struct options {
 	enum options_transport transport;
 	bool streaming;        /* few large requests rather than many small */
 	unsigned hang_seconds; /* of a server, before it is killed; 0: no */
+	enum confine confine;  /* of a server, once it serves */
 	unsigned ncrash;       /* of servers in a minute, to live with */
 	int ask_socket, notice_socket; /* of a server, to its keeper; else -1 */
 	int config_fd; /* of a server: the configuration, to be closed; or -1 */

@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 
 #include "process.h"
+#include "system_error.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57 /* Linux 5.6 */
@@ -152,12 +153,22 @@ set_flag(int option, unsigned long value)
 }
 
 void
-process_guard(bool allow_core, struct process_guards *ret_guards)
+process_log_guard(const struct log *log, const char *what, int r)
 {
-	ret_guards->memory_lock = lock_memory();
-	ret_guards->io_flusher = set_flag(PR_SET_IO_FLUSHER, 1);
-	ret_guards->oom_score = lower_oom_score();
+	if (log == NULL)
+		return;
+	log_say(log, LOG_DEBUG, "%s: %s", what,
+	    r == 0 ? "yes" : system_error_text(r));
+}
+
+void
+process_guard(bool allow_core, const struct log *log)
+{
+	process_log_guard(log, "memory locked", lock_memory());
+	process_log_guard(log, "I/O flusher", set_flag(PR_SET_IO_FLUSHER, 1));
+	process_log_guard(
+	    log, "out-of-memory score lowered", lower_oom_score());
 	/* Last: it makes our own files below /proc root's. */
-	ret_guards->no_core =
-	    allow_core ? -ECANCELED : set_flag(PR_SET_DUMPABLE, 0);
+	process_log_guard(log, "no core file",
+	    allow_core ? -ECANCELED : set_flag(PR_SET_DUMPABLE, 0));
 }

@@ -11,6 +11,8 @@
 
 #include <btt/error.h>
 
+#include "log.h"
+
 /* Open what of standard input, output and error is closed: on /dev/null. */
 int process_open_streams(void) BTT_MUST_CHECK;
 
@@ -32,20 +34,14 @@ int process_fork(struct process_start *ret_start) BTT_MUST_CHECK;
 int process_ready(struct process_start *start) BTT_MUST_CHECK;
 
 /*
- * What was asked of the system: 0 where it was granted, else the negative
- * errno.  The status command shows it.
+ * Ask the system for what is due to us, best effort: no paging, no waiting for
+ * write-out, a late death when memory runs out, and no core file with users'
+ * data in it.  What was granted is logged for debugging, but with log NULL.  Call before other
+ * threads are started: they inherit it.  Memory that is mapped later is locked
+ * when it is touched.
  */
-struct process_guards {
-	int memory_lock; /* nothing is paged out */
-	int io_flusher;  /* allocations do not wait for write-out */
-	int oom_score;   /* killed late when memory runs out */
-	int no_core;     /* no core file with users' data in it */
-};
-
-/*
- * Ask for all of it, best effort.  Call before other threads are started: they
- * inherit it.  Memory that is mapped later is locked when it is touched.
- */
-void process_guard(bool allow_core, struct process_guards *ret_guards);
+void process_guard(bool allow_core, const struct log *log);
+/* One such thing: r is 0, or the negative errno why not. */
+void process_log_guard(const struct log *log, const char *what, int r);
 
 #endif

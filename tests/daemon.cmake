@@ -1,5 +1,6 @@
 # The daemon's own modules.
 bttfs_unit_test(config LIBS bttfs_devices)
+bttfs_unit_test(confine LIBS bttfs_devices)
 bttfs_unit_test(options LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
 bttfs_unit_test(fd_store LIBS bttfs_devices)

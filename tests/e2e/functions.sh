@@ -328,7 +328,7 @@ unmount() {
 # file to the device in it.
 file=
 mount_bttfs() {
-	local image=$1 mountpoint=$2 options=${3-} log pid
+	local image=$1 mountpoint=$2 options=confine=kill${3:+,$3} log pid
 	mkdir -p "$mountpoint"
 	log=$work/daemon-${mountpoint##*/}.log
 	"${bttfs_command[@]}" -f ${options:+-o "$options"} "$image" \

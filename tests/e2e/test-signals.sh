@@ -93,6 +93,9 @@ test_background() {
 	pid=$(holder_of "$image")
 	check "not one daemon but: $pid" test -d "/proc/${pid:-none}"
 	same "its parent" 1 "$(awk '{ print $4 }' "/proc/$pid/stat")"
+	# B34: nothing has been said of confine.
+	same "what its server may" "1 2" "$(awk '/^NoNewPrivs:/ { n = $2 }
+	    /^Seccomp:/ { print n, $2 }' "/proc/$(server_of "$pid")/status")"
 	umount "$mnt"
 	check "the daemon stays after umount" wait_for 30 is_gone "$pid"
 	forget unmount "$mnt"

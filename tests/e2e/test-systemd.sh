@@ -130,6 +130,11 @@ check "the mount cannot be seen in the system" \
     inside test -f /srv/disks/disk
 check "the keeper has privileges" is_confined "$(main_pid)"
 check "the server has privileges" is_confined "$(server_pid)"
+filters_of() {
+	inside awk '$1 == "Seccomp_filters:" { print $2 }' "/proc/$1/status"
+}
+check "the server has no filter of its own" \
+    test "$(filters_of "$(server_pid)")" -gt "$(filters_of "$(main_pid)")"
 score=$(inside systemd-analyze security --no-pager "$unit" |
     sed -n 's/.*exposure level for .*: \([0-9.]*\).*/\1/p')
 note "exposure by systemd-analyze security: ${score:-none}"

@@ -70,6 +70,7 @@ START_TEST(options_parse__defaults_are_the_safe_ones)
 	ck_assert(!options.debug);
 	ck_assert(!options.allow_other);
 	ck_assert(!options.sync);
+	ck_assert_int_eq(options.confine, CONFINE_DENY);
 	ck_assert_uint_eq(options.nworker, 0);
 	ck_assert_ptr_null(options.fsname);
 	ck_assert_ptr_null(options.device.name);
@@ -87,11 +88,12 @@ START_TEST(options_parse__each_word_does_what_it_says)
 {
 	parse_well("-f -o ro,name=disk,mode=0640,uid=12,gid=34,allow_other "
 		   "-o durability=flush,sparse,workers=7,fsname=src,sync,debug "
-		   "-o granularity=page,namespace=3 a b");
+		   "-o granularity=page,namespace=3,confine=no a b");
 	ck_assert(options.foreground);
 	ck_assert(options.debug);
 	ck_assert(options.allow_other);
 	ck_assert(options.sync);
+	ck_assert_int_eq(options.confine, CONFINE_NO);
 	ck_assert_uint_eq(options.nworker, 7);
 	ck_assert_str_eq(options.fsname, "src");
 	ck_assert_str_eq(options.device.name, "disk");
@@ -209,6 +211,7 @@ static const struct {
 	{ "-o uid=nobody-has-this-name a b", "no such user" },
 	{ "-o gid=nobody-has-this-name a b", "no such group" },
 	{ "-o durability=never a b", "'write' or 'flush'" },
+	{ "-o confine=yes a b", "deny, kill or no" },
 	{ "-o granularity=sector a b", "'byte', 'cacheline' or 'page'" },
 };
 #define NWRONG ((int)(sizeof(wrong) / sizeof(wrong[0])))
