@@ -73,8 +73,11 @@ bttfs_e2e_test(e2e-repair-kernel test-repair-kernel.sh
   LABELS kernel TIMEOUT 1800)
 bttfs_e2e_test(e2e-tsan test-tsan.sh ${CMAKE_CURRENT_BINARY_DIR}/tsan
   LABELS e2e slow TIMEOUT 1800)
+# Chosen by the presets that have a sanitizer.  A long run of the latter is
+# e2e-control-stress-long, in their directories as in others.
 if(BTTFS_SANITIZE)
   bttfs_e2e_test(e2e-sanitized test-sanitized.sh LABELS stress)
+  bttfs_e2e_test(e2e-control-sanitized test-control-stress.sh 10 LABELS stress)
 endif()
 
 # Whatever the others have left behind, also those that were killed.
