@@ -149,6 +149,10 @@ forget unmount "$mnt"
 
 note "a server that hangs"
 mount_bttfs "$image" "$mnt" hang=2
+# Nor is one replaced that hangs before that.
+wait_for 30 grep -q 'serving as' "${daemon_logs[$mnt]}" ||
+    die "it does not serve"
+sleep 1
 server=$(server_of "${daemons[$mnt]}")
 kill -STOP "$server"
 start=$SECONDS

@@ -251,7 +251,7 @@ START_TEST(job_settle__waits_for_what_was_begun_before)
 	struct job *first, *second;
 	uint64_t up_to;
 
-	first = rig_begin_slow(&rig, "one", "recover", 200);
+	first = rig_begin_slow(&rig, "one", "recover", 1000);
 	up_to = job_last_id(jobs);
 	second = rig_begin_slow(&rig, "two", "recover", RIG_WAIT_MS);
 	ck_assert(!job_settle(jobs, up_to, 20));
