@@ -241,6 +241,14 @@ session_start(struct session *session, struct btt_error *error)
 	sigset_t blocked, old;
 	int r;
 
+	/*
+	 * Before anybody reads: the kernel gives out all that was read and not
+	 * answered, by whomever.  A request that a worker of ours had at that
+	 * moment would be done by a second one, answered, and followed by what
+	 * comes after it, while the first may be about to write still.
+	 */
+	if (session->is_resumed && (r = session_ask_again(session, error)) < 0)
+		return r;
 	worker_signals(&blocked);
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, &old); /* inherited */
 	r = 0;
@@ -255,8 +263,7 @@ session_start(struct session *session, struct btt_error *error)
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
-		return session->is_resumed ? session_ask_again(session, error)
-					   : 0;
+		return 0;
 	(void)session_stop(session, 0); /* the error is the one of above */
 	return system_error(error, -r, "starting the workers");
 }

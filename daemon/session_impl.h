@@ -134,8 +134,8 @@ int session_negotiate(struct session *session, struct btt_error *error)
 
 /*
  * The same by the message that a predecessor was sent: libfuse is told, the
- * kernel is not.  Then have the kernel give out again what the predecessor has
- * left unanswered.
+ * kernel is not.  Then, before there are workers, have the kernel give out
+ * again what the predecessor has left unanswered.
  */
 int session_renegotiate(struct session *session, struct btt_error *error)
     BTT_MUST_CHECK;

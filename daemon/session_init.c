@@ -3,6 +3,7 @@
  * session_init -- libfuse's part of a session, and what server and kernel agree
  * on before the first request.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -202,6 +203,7 @@ session_ask_again(struct session *session, struct btt_error *error)
 		.error = FUSE_NOTIFY_RESEND,
 	};
 
+	assert(session->nstarted == 0); /* see session_start */
 	/* ENODEV: the mount has gone, as the workers will see. */
 	if (write(session->fd, &resend, sizeof(resend)) < 0 && errno != ENODEV)
 		return system_error(

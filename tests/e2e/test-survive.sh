@@ -12,7 +12,7 @@
 
 time_limit=7000
 . "$(dirname "$0")/functions.sh"
-requires root fuse loop programs fio mkfs.ext4 e2fsck
+requires root fuse loop programs fio mkfs.ext4 e2fsck strace
 make_shm
 
 kills=${1-6}
@@ -129,6 +129,30 @@ check "an open handle is of no use" \
 exec 7>&-
 umount_bttfs "$mnt"
 is_clean "$image" || fail "not clean"
+
+# Who asks for what is unanswered must not have begun any of it: that would be
+# done twice at once, and by the slower one after what came later.
+note "a successor asks before it reads"
+command=("${bttfs_command[@]}")
+bttfs_command=(strace -f -qq -e "trace=read,write" -e signal=none
+    -o "$work/calls" "$bttfs")
+mount_bttfs "$image" "$mnt"
+bttfs_command=("${command[@]}")
+keeper=$(pgrep -P "${daemons[$mnt]}" -x bttfs)
+kill -KILL "$(server_of "$keeper")"
+wait_for 60 grep -q 'served again' "${daemon_logs[$mnt]}" ||
+    die "no server came back"
+dd if="$file" of=/dev/null bs=4096 count=1 status=none
+server=$(server_of "$keeper")
+umount_bttfs "$mnt"
+# The calls of the second server: they begin with those of its first thread.
+sed -n "/^$server /,\$p" "$work/calls" >"$work/its-calls"
+asks='write(\([0-9]*\), "\\20\\0\\0\\0\\7\\0\\0\\0'
+fd=$(sed -n "s/.* $asks.*/\1/p" "$work/its-calls")
+check "it does not ask" [ -n "$fd" ]
+check "it reads nothing" grep -q " read($fd, " "$work/its-calls"
+check "it reads before it asks" eval \
+    '! sed "/ $asks/,\$d" "$work/its-calls" | grep " read($fd[,)]"'
 
 note "too many crashes"
 mount_bttfs "$image" "$mnt" crashes=2
