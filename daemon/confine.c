@@ -2,11 +2,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <seccomp.h>
 
 #include "confine.h"
+
+#ifdef BTTFS_SANITIZED
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
 
 /*
  * What a server was seen to call while it served, attached and detached, and
@@ -160,11 +167,10 @@ confine(enum confine how)
 	scmp_filter_ctx filter;
 	int r;
 
-#ifdef BTTFS_SANITIZED
-	return -ENOTSUP;
-#endif
 	if (how == CONFINE_NO)
 		return -ECANCELED;
+	if (IS_SANITIZED)
+		return -ENOTSUP;
 	if ((filter = seccomp_init(other)) == NULL)
 		return -ENOMEM;
 	r = load(filter, other);

@@ -161,8 +161,8 @@ const struct mutant mutants[] = {
 	{ 99, "clear: what is lost is asked again when it was counted",
 	    "lost-units:line", NULL },
 	{ 100, "clear: two at once", "lost-twice:line", NULL },
-	{ 101, "clear: log unit rebuilt with its lanes given back", "lost-log",
-	    NULL },
+	{ 101, "clear: log unit rebuilt with its lanes given back",
+	    "lost-log:line", NULL },
 	{ 102, "clear: log unit rebuilt of pairs that are not sound", NULL,
 	    "only an open to read leaves a pair that is not, and then nothing "
 	    "is cleared" },
