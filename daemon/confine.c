@@ -167,10 +167,10 @@ confine(enum confine how)
 	scmp_filter_ctx filter;
 	int r;
 
-	if (how == CONFINE_NO)
-		return -ECANCELED;
 	if (IS_SANITIZED)
 		return -ENOTSUP;
+	if (how == CONFINE_NO)
+		return -ECANCELED;
 	if ((filter = seccomp_init(other)) == NULL)
 		return -ENOMEM;
 	r = load(filter, other);

@@ -130,13 +130,22 @@ exec 7>&-
 umount_bttfs "$mnt"
 is_clean "$image" || fail "not clean"
 
+# mount_and_serve OPTIONS: nobody follows one that crashes or hangs before the
+# keeper has heard that it serves.
+mount_and_serve() {
+	mount_bttfs "$image" "$mnt" "$@"
+	wait_for 30 grep -q 'serving as' "${daemon_logs[$mnt]}" ||
+	    die "it does not serve"
+	sleep 1
+}
+
 # Who asks for what is unanswered must not have begun any of it: that would be
 # done twice at once, and by the slower one after what came later.
 note "a successor asks before it reads"
 command=("${bttfs_command[@]}")
 bttfs_command=(strace -f -qq -e "trace=read,write" -e signal=none
     -o "$work/calls" "$bttfs")
-mount_bttfs "$image" "$mnt"
+mount_and_serve
 bttfs_command=("${command[@]}")
 keeper=$(pgrep -P "${daemons[$mnt]}" -x bttfs)
 kill -KILL "$(server_of "$keeper")"
@@ -155,11 +164,7 @@ check "it reads before it asks" eval \
     '! sed "/ $asks/,\$d" "$work/its-calls" | grep " read($fd[,)]"'
 
 note "too many crashes"
-mount_bttfs "$image" "$mnt" crashes=2
-# One that crashes before it has served ends the mount.
-wait_for 30 grep -q 'serving as' "${daemon_logs[$mnt]}" ||
-    die "it does not serve"
-sleep 1
+mount_and_serve crashes=2
 replace KILL
 replace KILL
 kill -KILL "$(server_of "${daemons[$mnt]}")"
@@ -172,11 +177,7 @@ unset "daemons[$mnt]" "connections[$mnt]"
 forget unmount "$mnt"
 
 note "a server that hangs"
-mount_bttfs "$image" "$mnt" hang=2
-# Nor is one replaced that hangs before that.
-wait_for 30 grep -q 'serving as' "${daemon_logs[$mnt]}" ||
-    die "it does not serve"
-sleep 1
+mount_and_serve hang=2
 server=$(server_of "${daemons[$mnt]}")
 kill -STOP "$server"
 start=$SECONDS
