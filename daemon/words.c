@@ -86,27 +86,32 @@ set_count(unsigned *member, const struct word *word, const char *value,
 	return 0;
 }
 
+/* Not of words that call: there need be no structure around what they set. */
+static void *
+member_of(void *target, const struct word *word)
+{
+	return (char *)target + word->at;
+}
+
 /* Whether there is to be a value has been looked at. */
 static int
 set_word(void *target, const struct word *word, const char *value,
     struct btt_error *error)
 {
-	void *member = (char *)target + word->at;
-
 	switch (word->kind) {
 	case WORD_CALLS:
 		return word->set(target, value, error);
 	case WORD_TRUE:
-		*(bool *)member = true;
+		*(bool *)member_of(target, word) = true;
 		break;
 	case WORD_FALSE:
-		*(bool *)member = false;
+		*(bool *)member_of(target, word) = false;
 		break;
 	case WORD_TEXT:
-		*(const char **)member = value;
+		*(const char **)member_of(target, word) = value;
 		break;
 	case WORD_COUNT:
-		return set_count(member, word, value, error);
+		return set_count(member_of(target, word), word, value, error);
 	case WORD_NOTHING:
 		break;
 	}
