@@ -64,6 +64,43 @@ is_worth_a_vector(uint32_t bytes, int niov)
 	return niov < IOV_MAX && bytes / (uint32_t)niov >= PIECE_BYTES_LEAST;
 }
 
+/* No page is smaller. */
+#define PAGE_BYTES_LEAST 4096u
+
+struct touch_job {
+	const struct iovec *iov;
+	int niov;
+};
+
+static int
+touch_pages(void *arg)
+{
+	const struct touch_job *job = arg;
+
+	for (int i = 0; i < job->niov; i++) {
+		const volatile uint8_t *bytes = job->iov[i].iov_base;
+		size_t len = job->iov[i].iov_len;
+
+		for (size_t at = 0; at < len; at += PAGE_BYTES_LEAST)
+			(void)bytes[at];
+		(void)bytes[len - 1];
+	}
+	return 0;
+}
+
+/*
+ * Have the pages in place before the kernel copies from them.  Where it has to
+ * fetch one itself and cannot, it fails the request: so if we are killed just
+ * then, and no successor is asked again.
+ */
+static int
+fetch_pages(const struct iovec *iov, int niov)
+{
+	struct touch_job job = { iov, niov };
+
+	return media_try(touch_pages, &job);
+}
+
 /*
  * Answer straight from the mapping.  False if that is not possible or not worth
  * it, or if the kernel could not take the answer: then it is to be copied.
@@ -79,7 +116,8 @@ read_in_place(struct worker *worker, struct device *device,
 	if (r < 0)
 		return false;
 	r = -E2BIG;
-	if (is_worth_a_vector(range->len, niov))
+	if (is_worth_a_vector(range->len, niov) &&
+	    (r = fetch_pages(worker->iov + 1, niov)) == 0)
 		r = worker_reply(worker, 0, range->len, niov + 1);
 	btt_read_end(device->btt, worker->btt);
 	return r == 0 || r == -ENOENT || r == -ENODEV;
@@ -104,9 +142,9 @@ serve_read(struct worker *worker, struct device *device, const void *arg)
 	if (worker->ring == NULL && read_in_place(worker, device, &range))
 		return;
 	/*
-	 * A ring, many small pieces, or an error.  Of a medium that has gone (EFAULT
-	 * above) the kernel has told the asker already: the second answer then
-	 * finds nobody.
+	 * A ring, many small pieces, or an error.  If the medium has gone while
+	 * the kernel copied (EFAULT) it has told the asker already: the second
+	 * answer then finds nobody.
 	 */
 	r = btt_read(
 	    device->btt, worker->btt, range.off, range.len, worker->payload);
