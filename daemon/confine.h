@@ -24,8 +24,8 @@ enum confine {
  * All threads that there are, and those that they start.  After everything that
  * is done once: devices open, the socket bound, threads running.
  *
- * Errors: -ENOTSUP in a build with sanitizers, whose reports need everything;
- * -ENOMEM; what seccomp(2) says.
+ * Errors: -ECANCELED with CONFINE_NO; -ENOTSUP in a build with sanitizers, whose
+ * reports need everything; -ENOMEM; what seccomp(2) says.
  */
 int confine(enum confine how) BTT_MUST_CHECK;
 

@@ -91,8 +91,8 @@ struct btt_open_options {
  *
  * With read_only all of this but the info blocks may be damaged, or be lost; it
  * is told to report, and sectors whose recovery is in doubt read as the map has
- * them.  A
- * BTT whose error flag is set is opened so, too, whatever was asked for.
+ * them.  A BTT whose error flag is set is opened so, too, whatever was asked
+ * for.
  *
  * Errors: as btt_probe_namespace; -EROFS where writing was asked for and the medium
  * cannot; -EUCLEAN where the log is damaged.
