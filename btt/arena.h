@@ -8,7 +8,8 @@
  *
  * A flog pair is the unit of writing: a free block and the two log entries
  * that say which write used it last.  Pairs are divided among the lanes in
- * runs of equal length; who holds lane k owns its run in every arena (I2).
+ * runs of equal length; who holds lane k owns its run in every arena.  With
+ * groups a pair is its taker's, of whatever lane: free_bits (I2).
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,7 +26,10 @@
 struct kept_record;
 struct overlay_pair;
 
-/* Keys: a atomic, L holder of the pair's lane, G its group (group.h). */
+/*
+ * Keys: a atomic, L holder of the pair's lane or with groups who took the pair,
+ * G its group (group.h).
+ */
 struct flog_pair {
 	uint32_t free_block; /* [L] nobody's block: the next write goes there */
 	bool is_sound;       /* [I] there is one, as there is in all to write */
@@ -76,7 +80,7 @@ struct arena {
 
 	struct flog_slots slots; /* [I] log entries in use */
 	struct flog_pair *pair;  /* nfree of them, keys above */
-	/* [a] groups only: a bit a pair, set while it is not pending */
+	/* [a] groups only: a bit a pair, set while nobody has it */
 	_Atomic uint64_t *free_bits;
 
 	struct stripe_table *map_locks; /* [I] */
@@ -174,9 +178,9 @@ arena_lane_of(const struct arena *arena, uint32_t pair, unsigned nlane)
 }
 
 /*
- * Take the pair; false if a group has it.  Its lane's holder.  With groups it
- * is the caller's until it is given back, by any thread; without them whoever
- * holds the lane has its pairs, and both do nothing.
+ * Take the pair; false if somebody else or a group has it.  With groups it is
+ * the caller's, who holds some lane, until it is given back by any thread;
+ * without them whoever holds the lane has its pairs, and both do nothing.
  */
 bool arena_take_pair(struct arena *arena, uint32_t pair);
 void arena_give_pair(struct arena *arena, uint32_t pair);

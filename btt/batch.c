@@ -21,7 +21,10 @@ add_change(struct batch *batch, uint32_t pair, uint32_t first_premap)
 	batch->nchange++;
 }
 
-/* With groups a lane's pair may be waiting for its group's commit. */
+/*
+ * With groups a pair may be another writer's, or wait for its group's commit.
+ * Who clears the bit has it: two who saw it set may come at once.
+ */
 bool
 arena_take_pair(struct arena *arena, uint32_t pair)
 {
@@ -33,9 +36,8 @@ arena_take_pair(struct arena *arena, uint32_t pair)
 	word = &arena->free_bits[pair / 64];
 	if ((atomic_load(word) & bit) == 0)
 		return false;
-	/* Others only set bits of our run: it is there still. */
-	(void)atomic_fetch_and(word, ~bit);
-	return true;
+	HOOK_POINT("pair take");
+	return (atomic_fetch_and(word, ~bit) & bit) != 0 || MUTANT(106);
 }
 
 void
@@ -54,9 +56,45 @@ claim_lane(struct batch *batch, unsigned lane, unsigned nlane, uint32_t premap,
 	uint32_t end = arena_lane_first(arena, lane + 1, nlane);
 
 	for (uint32_t i = arena_lane_first(arena, lane, nlane);
-	     i < end && batch->nchange < want; i++) {
-		if (arena_take_pair(arena, i))
-			add_change(batch, i, premap);
+	     i < end && batch->nchange < want; i++)
+		add_change(batch, i, premap);
+}
+
+static void
+claim_of_lanes(struct batch *batch, struct lane_span *span, uint32_t premap,
+    unsigned want) REQUIRES(*span)
+{
+	unsigned nlane = lane_set_count(span->set);
+	unsigned taken = 0;
+
+	do {
+		while (taken < span->nlane && batch->nchange < want)
+			claim_lane(batch,
+			    MUTATE(3, span->lane[taken++], taken++), nlane,
+			    premap, want);
+	} while (batch->nchange < want && lane_span_extend(span));
+}
+
+/*
+ * Of any lane: the first ones that are free, wherever others take theirs, so
+ * that a group's log entries fill pages.  A page that is dirtied is a page that
+ * is written, twice for each group.
+ */
+static void
+claim_of_all(struct batch *batch, uint32_t premap, unsigned want)
+{
+	struct arena *arena = batch->arena;
+	uint64_t bits;
+
+	for (uint32_t i = 0; i < arena->nfree && batch->nchange < want;
+	     i += 64) {
+		bits = atomic_load(&arena->free_bits[i / 64]);
+		for (; bits != 0 && batch->nchange < want; bits &= bits - 1) {
+			uint32_t pair = i + (uint32_t)__builtin_ctzll(bits);
+
+			if (arena_take_pair(arena, pair))
+				add_change(batch, pair, premap);
+		}
 	}
 }
 
@@ -64,18 +102,13 @@ void
 batch_claim(struct batch *batch, struct arena *arena, struct lane_span *span,
     uint32_t premap, unsigned want)
 {
-	unsigned nlane = lane_set_count(span->set);
-	unsigned taken = 0;
-
 	assert(want >= 1 && want <= BATCH_MAX);
 	batch->arena = arena;
 	batch->nchange = 0;
-	do {
-		while (taken < span->nlane && batch->nchange < want)
-			claim_lane(batch,
-			    MUTATE(3, span->lane[taken++], taken++), nlane,
-			    premap, want);
-	} while (batch->nchange < want && lane_span_extend(span));
+	if (arena->free_bits == NULL)
+		claim_of_lanes(batch, span, premap, want);
+	else
+		claim_of_all(batch, premap, want);
 }
 
 void

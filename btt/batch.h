@@ -46,9 +46,10 @@ struct batch {
 };
 
 /*
- * Take pairs of the lanes of span for at most want sectors from premap on,
- * and more lanes into span while they are free and wanted.  Sets nchange; it
- * is 0 only where all pairs of those lanes wait for a group's commit.
+ * Take pairs for at most want sectors from premap on.  Without groups they are
+ * those of the lanes of span, with more lanes taken into it while they are free
+ * and wanted; with groups the first free ones of the arena.  Sets nchange; it
+ * is 0 only where all pairs are others' or wait for a group's commit.
  */
 void batch_claim(struct batch *batch, struct arena *arena,
     struct lane_span *span, uint32_t premap, unsigned want) REQUIRES(*span);

@@ -172,5 +172,7 @@ const struct mutant mutants[] = {
 	    NULL },
 	{ 105, "no fence between the map and who uses the old block",
 	    "reader-batches:line", NULL },
+	{ 106, "group: a pair is taken though another has just taken it",
+	    "flushes full-groups group-live", NULL },
 };
 const unsigned nmutant = sizeof(mutants) / sizeof(mutants[0]);
