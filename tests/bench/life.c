@@ -170,7 +170,8 @@ run_size(const char *dir, struct report_life *life, bool check)
 bool
 life_run(struct report *report, const char *dir, bool quick)
 {
-	static const uint64_t gib[] = { 1, 64, 1024 };
+	/* 15: about the most of which the map is looked through at open. */
+	static const uint64_t gib[] = { 1, 15, 64, 1024 };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(gib) / sizeof(gib[0]); i++) {

@@ -85,7 +85,7 @@ struct btt_open_options {
  *
  * Nothing is written before all arenas have been validated: no number out of
  * its bounds, no two valid info blocks of an arena that differ, no block with
- * two owners in the log, nor in the map if that is 64 MiB or less.  What is
+ * two owners in the log, nor in the map if that is 16 MiB or less.  What is
  * written are at most nfree map entries an arena, durable on return.  Damage
  * of a primary info block is reported and not mended (P7).
  *
