@@ -8,11 +8,13 @@
 # load.  fio sees pauses and no error, fsck and bttctl check find nothing.
 #
 # Also: servers that crash too often or hang end the mount, nobody waits for
-# ever, and what was written to the file is there.
+# ever, what was written to the file is there, and a read that waited for its
+# store when the server was killed is answered by the next one.
 
 time_limit=7000
 . "$(dirname "$0")/functions.sh"
-requires root fuse loop programs fio mkfs.ext4 e2fsck strace
+requires root fuse loop programs fio mkfs.ext4 e2fsck strace \
+    support/volatile_disk
 make_shm
 
 kills=${1-6}
@@ -162,6 +164,47 @@ check "it does not ask" [ -n "$fd" ]
 check "it reads nothing" grep -q " read($fd, " "$work/its-calls"
 check "it reads before it asks" eval \
     '! sed "/ $asks/,\$d" "$work/its-calls" | grep " read($fd[,)]"'
+
+# The kernel copies answers from the mapping.  Where it has to fetch a page for
+# that, and the server is killed meanwhile, it fails the request and asks nobody
+# again; so pages are there before.  The store is one that can be stopped, the
+# map is in place since the device was opened, the sector is not.
+note "a read that waits for its store"
+store=$work/store
+mkdir "$store"
+head -c 8M /dev/urandom >"$work/bytes"
+mkdev "$work/base" 24M 4096
+background "$work/store.out" "$BTTFS_SUPPORT/volatile_disk" "$work/base" \
+    "$store" 1
+slow=$child
+defer unmount "$store"
+wait_for 30 is_mounted "$store" || die "the store is not mounted"
+defer kill -CONT "$slow"
+mount_bttfs "$store/disk" "$mnt" sparse,granularity=page
+dd if="$work/bytes" of="$file" bs=1M conv=notrunc,fsync status=none
+umount_bttfs "$mnt"
+dd of="$store/disk" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+mount_bttfs "$store/disk" "$mnt" sparse,granularity=page
+server=$(server_of "${daemons[$mnt]}")
+kill -STOP "$slow"
+dd if="$file" iflag=direct bs=4096 skip=1000 count=1 status=none \
+    >"$work/read" 2>"$work/read.err" &
+reader=$!
+waits_for_store() {
+	grep -qs folio /proc/"$server"/task/*/wchan
+}
+wait_for 30 waits_for_store || die "it does not wait for its store"
+kill -KILL "$server"
+wait_for 30 is_gone "$server" || die "the server cannot be killed"
+kill -CONT "$slow"
+check "it is not answered: $(cat "$work/read.err")" wait "$reader"
+check "it is answered with something else" cmp "$work/read" \
+    <(dd if="$work/bytes" bs=4096 skip=1000 count=1 status=none)
+umount_bttfs "$mnt"
+forget kill -CONT "$slow"
+unmount "$store"
+forget unmount "$store"
+end_of 20 "$slow"
 
 note "too many crashes"
 mount_and_serve crashes=2
