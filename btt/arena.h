@@ -184,6 +184,8 @@ arena_lane_of(const struct arena *arena, uint32_t pair, unsigned nlane)
  */
 bool arena_take_pair(struct arena *arena, uint32_t pair);
 void arena_give_pair(struct arena *arena, uint32_t pair);
+/* Only with groups; true or false a moment later. */
+bool arena_has_free_pair(const struct arena *arena);
 
 /*
  * Refuse writes from now on.  flag_media: also set the error flag in both

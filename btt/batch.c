@@ -48,6 +48,16 @@ arena_give_pair(struct arena *arena, uint32_t pair)
 		    &arena->free_bits[pair / 64], UINT64_C(1) << pair % 64);
 }
 
+bool
+arena_has_free_pair(const struct arena *arena)
+{
+	for (uint32_t i = 0; i < arena->nfree; i += 64) {
+		if (atomic_load(&arena->free_bits[i / 64]) != 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 claim_lane(struct batch *batch, unsigned lane, unsigned nlane, uint32_t premap,
     unsigned want)

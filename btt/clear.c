@@ -142,7 +142,7 @@ clear_sector(struct clear *clear, struct arena *arena, uint32_t premap)
 	if ((r = btt_may_write(clear->btt)) < 0)
 		return r;
 	while ((r = try_sector(clear, arena, premap, &lost)) == 0) {
-		if ((r = group_make_room(clear->btt)) < 0)
+		if ((r = group_make_room(clear->btt, arena)) < 0)
 			return r;
 	}
 	if (r == -EALREADY)

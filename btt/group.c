@@ -521,8 +521,23 @@ group_flush(struct btt *btt)
 	return r < 0 ? r : media_failed(btt->media);
 }
 
+/*
+ * Until there is something to commit, or a free pair.  Where neither is, other
+ * writers have the pairs, and are between taking them and adding them to their
+ * group; those of a group that failed are free no more.
+ */
+static void
+wait_for_writers(const struct group_state *group, const struct arena *arena)
+{
+	struct backoff backoff = BACKOFF_INIT;
+
+	while (atomic_load(&group->dirty) < atomic_load(&group->active) &&
+	    !arena_has_free_pair(arena) && atomic_load(&arena->failed) == 0)
+		backoff_wait(&backoff);
+}
+
 int
-group_make_room(struct btt *btt)
+group_make_room(struct btt *btt, const struct arena *arena)
 {
 	struct group_state *group = btt->group;
 	int r;
@@ -530,13 +545,15 @@ group_make_room(struct btt *btt)
 	mutex_lock(&group->lock);
 	/* A group that failed is never retried, nor is another put upon it. */
 	if (group->failed == 0 || MUTANT(59)) {
-		if (!group->committing)
-			lead(btt, group);
-		else
+		if (group->committing)
 			cond_wait(&group->changed, &group->lock);
+		else if (atomic_load(&group->dirty) > group->committed)
+			lead(btt, group);
 	}
 	r = group->failed;
 	mutex_unlock(&group->lock);
+	if (r == 0)
+		wait_for_writers(group, arena);
 	return r;
 }
 

@@ -76,7 +76,10 @@ void group_note_dirty(struct btt *btt);
 int group_wait(struct btt *btt, uint64_t g) BTT_MUST_CHECK;
 /* Everything that was added before the call is durable.  No lock held. */
 int group_flush(struct btt *btt) BTT_MUST_CHECK;
-/* Free pairs: wait for the running commit, or run one.  No lock held. */
-int group_make_room(struct btt *btt) BTT_MUST_CHECK;
+/*
+ * No pair of the arena was free: wait for the running commit, or run one, or
+ * wait for who took the pairs.  No lock held.  Errors: as of group_wait.
+ */
+int group_make_room(struct btt *btt, const struct arena *arena) BTT_MUST_CHECK;
 
 #endif

@@ -360,7 +360,7 @@ write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 	if (batch->nchange == 0) {
 		lane_span_leave(&worker->span);
 		*ret_written = 0;
-		return group_make_room(btt);
+		return group_make_room(btt, arena);
 	}
 	job.len = len;
 	if (len > batch->nchange * sector_bytes - job.skip) {
