@@ -20,7 +20,10 @@ the floor there, are on files in DIR (/var/tmp), at most 256 MiB each; "disk" is
 what that disk wrote for each request, whoever wanted it, "own" what the server
 made dirty, of which a large folio counts whole.
 
-The cells are those that have a goal; --wide takes all, --filter those of all
+Sectors that follow each other lie so, as they were written at first, until the
+cells of random writes; of "scattered" cells none does.
+
+The cells are the most telling ones; --wide takes all, --filter those of all
 that have each of WORDS and none that has a minus, as "4K -cached"; --list shows
 them.  --loop puts a loop device on each.  --calls counts system calls of a
 request instead.  Needs root, fio.
@@ -124,6 +127,9 @@ def human(rate, nbyte, work):
 
 def run_cell(cell, subjects, loops, args):
     """Slices by subject, one a round."""
+    if CELLS[cell].is_scattered:
+        for subject in subjects:
+            subject.scatter(CELLS[cell].sector)
     slices = {subject.name: [] for subject in subjects}
     for number in range(args.rounds):
         order = subjects if number % 2 == 0 else subjects[::-1]
@@ -211,8 +217,8 @@ def count_calls(subject, path, work):
 
 def show_calls(subjects, loops):
     rows = []
-    for cell in ("4K random read, 1 job", "4K random read, depth 16",
-                 "4K random write, 1 job", "1M read, 1 job"):
+    for cell in ("1M read, 1 job", "4K random read, 1 job",
+                 "4K random read, depth 16", "4K random write, 1 job"):
         print(f"{cell}, system calls of a request:", end="")
         calls = {}
         for subject in subjects:

@@ -7,16 +7,22 @@ met or not; nothing fails on one.
 from collections import namedtuple
 
 # bed: what is below, "ram" or "disk"; work: pattern, block, engine, depth, jobs
-# and more options of fio.
-Cell = namedtuple("Cell", "bed sector work")
+# and more options of fio; is_scattered: whatever has an order for its sectors
+# has been made to lose it.
+Cell = namedtuple("Cell", "bed sector work is_scattered", defaults=[False])
 
 
 def wide():
-    """All of them by name, the narrow ones first."""
+    """All of them by name, in the order in which they are measured.
+
+    Those that read and write in order come first: the image was written so, and
+    nothing but a new one gets its order back once small random writes have
+    given each sector another block.
+    """
     cells = {}
     for size, sector, kind, pattern in (
-            ("4K", 4096, " random", "rand"), ("512", 512, " random", "rand"),
-            ("128K", 4096, "", ""), ("1M", 4096, "", "")):
+            ("128K", 4096, "", ""), ("1M", 4096, "", ""),
+            ("4K", 4096, " random", "rand"), ("512", 512, " random", "rand")):
         for side in ("read", "write"):
             # Cached I/O is one request at a time, whatever the depth.
             for depth, cached in ((1, ""), (16, ""), (1, ", cached")):
@@ -31,6 +37,9 @@ def wide():
                         work += " --direct=0"
                     cells[f"{size}{kind} {side}{deep}{jobs}{cached}"] = \
                         Cell("ram", sector, work)
+    for size in ("128K", "1M"):
+        cells[f"{size} read, scattered"] = Cell(
+            "ram", 4096, f"read {size.lower()} psync 1 1", True)
     for njob in (1, 4):
         for often, name in ((1, "each synced"), (256, "every 256 synced")):
             jobs = ", 4 jobs" if njob > 1 else ""
@@ -46,7 +55,8 @@ QUICK = ("4K random read, 1 job", "4K random write, 4 jobs",
          "512 random write, 1 job", "1M read, 1 job",
          "4K random write, every 256 synced")
 
-# cell: least rate of ours by that of each
+# cell: least rate of ours by that of each; of those that have none, the rate is
+# worth knowing.
 GOALS = {
     "4K random read, 1 job":
         {"memory": 0.9, "memory-ring": 0.9, "qsd": 1, "qsd-native": 1},
@@ -67,6 +77,8 @@ GOALS = {
         {"memory": 0.9, "qsd": 1, "qsd-native": 1, "nbdfuse": 1},
     "1M write, 1 job":
         {"memory": 0.7, "qsd": 1, "qsd-native": 1, "nbdfuse": 1},
+    "128K read, scattered": {},
+    "1M read, scattered": {},
     "4K random write, each synced": {"file": 0.3},
     "4K random write, every 256 synced": {"file": 0.8},
 }
@@ -83,7 +95,7 @@ def has_words(cell, words):
 
 
 def choose(is_quick, is_wide, words):
-    """The goals' cells; with words any that have them."""
+    """The cells of GOALS; with words any that have them."""
     return [cell for cell in CELLS
             if (cell in QUICK if is_quick
                 else is_wide or words or cell in GOALS)

@@ -99,6 +99,10 @@ class Subject:
     def path(self, sector):
         raise NotImplementedError
 
+    def scatter(self, sector):
+        """Sectors that follow each other shall not lie so, where a server has
+        a say in that."""
+
     def start(self):
         os.makedirs(self.directory)
         self.begin()
@@ -189,6 +193,7 @@ class Bttfs(Subject):
     def __init__(self, work, size):
         super().__init__(work, size)
         self.paths = {}
+        self.scattered = set()
 
     def begin(self):
         for sector in (4096, 512):
@@ -221,6 +226,17 @@ class Bttfs(Subject):
             block = source.read(1 << 20)
             for _ in range(self.size >> 20):
                 file.write(block)
+
+    def scatter(self, sector):
+        """Each sector is written once, none after the one before it."""
+        if sector in self.scattered:
+            return
+        self.scattered.add(sector)
+        subprocess.run(["fio", "--name=scatter", "--rw=randwrite",
+                        f"--filename={self.paths[sector]}", f"--bs={sector}",
+                        f"--size={self.size}", "--allow_file_create=0",
+                        "--direct=1", "--ioengine=libaio", "--iodepth=16"],
+                       check=True, stdout=subprocess.DEVNULL)
 
     def path(self, sector):
         return self.paths[sector]
