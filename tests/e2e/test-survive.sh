@@ -168,7 +168,8 @@ check "it reads before it asks" eval \
 # The kernel copies answers from the mapping.  Where it has to fetch a page for
 # that, and the server is killed meanwhile, it fails the request and asks nobody
 # again; so pages are there before.  The store is one that can be stopped, the
-# map is in place since the device was opened, the sector is not.
+# map is in place since the device was opened, the sectors are not; and they are
+# so many that they are not copied first.
 note "a read that waits for its store"
 store=$work/store
 mkdir "$store"
@@ -187,7 +188,7 @@ dd of="$store/disk" oflag=nocache conv=notrunc,fdatasync count=0 status=none
 mount_bttfs "$store/disk" "$mnt" sparse,granularity=page
 server=$(server_of "${daemons[$mnt]}")
 kill -STOP "$slow"
-dd if="$file" iflag=direct bs=4096 skip=1000 count=1 status=none \
+dd if="$file" iflag=direct bs=1M skip=4 count=1 status=none \
     >"$work/read" 2>"$work/read.err" &
 reader=$!
 waits_for_store() {
@@ -199,7 +200,7 @@ wait_for 30 is_gone "$server" || die "the server cannot be killed"
 kill -CONT "$slow"
 check "it is not answered: $(cat "$work/read.err")" wait "$reader"
 check "it is answered with something else" cmp "$work/read" \
-    <(dd if="$work/bytes" bs=4096 skip=1000 count=1 status=none)
+    <(dd if="$work/bytes" bs=1M skip=4 count=1 status=none)
 umount_bttfs "$mnt"
 forget kill -CONT "$slow"
 unmount "$store"
