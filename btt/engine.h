@@ -50,8 +50,8 @@ struct btt {
 
 /* A window of sectors that is being read: see read.c. */
 struct read_window {
-	unsigned nsector;
 	uint32_t entry[BTT_READ_SECTORS]; /* raw map entries as published */
+	const uint8_t *data[BTT_READ_SECTORS]; /* what a reader of them reads */
 };
 
 /* One thread's.  Keys: I immutable, a atomic, all else its thread's own. */

@@ -34,6 +34,8 @@ uint32_t btt_hook_seen32(const void *word, uint32_t value);
 
 #define HOOK_POINT(what) btt_hook_point(what)
 #define HOOK_LOAD(bytes, len) btt_hook_load(bytes, len)
+#define HOOK_STORE32(word, value) btt_hook_store32((word), (value))
+#define HOOK_STORE64(word, value) btt_hook_store64((word), (value))
 #define HOOK_DRAIN() btt_hook_drain()
 #define HOOK_HIDE32(word) btt_hook_hide32(word)
 #define HOOK_SEEN32(word, value) btt_hook_seen32((word), (value))
@@ -41,7 +43,9 @@ uint32_t btt_hook_seen32(const void *word, uint32_t value);
 #else
 #define HOOK_POINT(what) ((void)0)
 #define HOOK_LOAD(bytes, len) ((void)0)
-#define HOOK_DRAIN() ((void)0)
+#define HOOK_STORE32(word, value) atomic_store((word), (value))
+#define HOOK_STORE64(word, value) atomic_store((word), (value))
+#define HOOK_DRAIN() ((void)0) /* atomic_store has done it */
 #define HOOK_HIDE32(word) ((void)0)
 #define HOOK_SEEN32(word, value) (value)
 #define MUTANT(n) false

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "map.h"
 
+uint32_t
+map_read_overlaid(const struct arena *arena, uint32_t premap)
+{
+	uint32_t entry;
+
+	if (overlay_pair_find(arena->overlays, premap, &entry))
+		return entry;
+	return map_read_media(arena, premap);
+}
+
 struct read_job {
 	const struct arena *arena;
 	uint32_t premap, entry;

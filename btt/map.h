@@ -56,16 +56,15 @@ map_read_media(const struct arena *arena, uint32_t premap)
 	    media_at(arena->media, off), media_load32(arena->media, off));
 }
 
+/* The same, where there are overlays that may be ahead of it. */
+uint32_t map_read_overlaid(const struct arena *arena, uint32_t premap);
+
 /* The raw entry of premap as readers must see it.  Inside media_try(). */
 static inline uint32_t
 map_read(const struct arena *arena, uint32_t premap)
 {
-	uint32_t entry;
-
-	if (arena->overlays != NULL &&
-	    overlay_pair_find(arena->overlays, premap, &entry))
-		return entry;
-	return map_read_media(arena, premap);
+	return arena->overlays == NULL ? map_read_media(arena, premap)
+				       : map_read_overlaid(arena, premap);
 }
 
 /* The same by itself: 0, or -EIO. */

@@ -3,7 +3,7 @@
  * media_bad -- ranges of a medium that are known not to hold what was written.
  *
  * There are few of them, mostly none: a short list behind a lock, and a count
- * that lets everybody pass who comes while the list is empty.
+ * (media.h) that lets everybody pass who comes while the list is empty.
  *
  * Whoever wants to know of changes is told under the lock, so that what is told
  * is in the order in which it happened.
@@ -22,7 +22,7 @@ static const struct lock_class bad_class = { "bad-ranges", 77, 0 };
 
 /* Keys: a atomic, B lock. */
 struct media_bad {
-	_Atomic unsigned n;   /* [a] 0 lets readers pass by; changed under B */
+	struct media *media;  /* [I] its nbad changes under B */
 	struct mutex lock;    /* held for a look or a change, never over I/O */
 	struct badlist *list; /* [B] what there is... */
 	struct badlist *next; /* [B] ...and what it is to become */
@@ -43,6 +43,7 @@ media_bad_init(struct media *media)
 	mutex_init(&bad->lock, &bad_class);
 	bad->list = &bad->memory[0];
 	bad->next = &bad->memory[1];
+	bad->media = media;
 	media->bad = bad;
 	return 0;
 }
@@ -55,6 +56,7 @@ media_bad_fini(struct media *media)
 	mutex_fini(&media->bad->lock);
 	free(media->bad);
 	media->bad = NULL;
+	atomic_store(&media->nbad, 0);
 }
 
 static void
@@ -121,13 +123,6 @@ media_next_bad(const struct media *media, uint64_t off, uint64_t end,
 	*ret_off = first;
 	*ret_len = last - first;
 	return found;
-}
-
-bool
-media_knows_bad(const struct media *media)
-{
-	return media->bad != NULL &&
-	    atomic_load_explicit(&media->bad->n, memory_order_relaxed) != 0;
 }
 
 /* Runs with one of the marks, as far as there is room; how many there are. */
@@ -203,7 +198,7 @@ apply_locked(struct media_bad *bad, uint64_t off, uint64_t end,
 		return r;
 	bad->list = bad->next;
 	bad->next = old;
-	atomic_store(&bad->n, bad->list->nrun);
+	atomic_store(&bad->media->nbad, bad->list->nrun);
 	keep_locked(bad);
 	return 0;
 }

@@ -17,63 +17,31 @@
 #include "hook.h"
 #include "map.h"
 
+/* The same source is compiled for one sector and for many. */
+#define INLINE inline __attribute__((always_inline))
+
 #define PREFETCH_BYTES 512u /* no sector is shorter */
 
 const uint8_t btt_zeroes[BTT_SECTOR_MAX] = { 0 };
 
-/* A window of sectors; see read_window for the states. */
+/* Sectors that are published together, of one arena; see read_window. */
 struct read_job {
 	struct btt *btt;
 	struct btt_worker *worker;
-	uint64_t first; /* sector of the device */
+	struct arena *arena;
+	uint32_t premap; /* of the first sector */
+	unsigned begin;  /* its place in the worker's window */
 	unsigned n;
 	uint32_t skip; /* bytes of the first sector that are not wanted */
 	size_t len;    /* bytes that are */
-	bool any_bad;  /* some range of the medium is known to be bad */
 	bool is_published;
+	uint8_t *dst; /* NULL: the caller reads through iov */
 	struct iovec *iov;
 	int niov;
-	uint8_t *dst; /* NULL: the caller reads through iov */
 };
-
-/* Walks the sectors of a window over arena boundaries. */
-struct cursor {
-	const struct btt *btt;
-	struct arena *arena;
-	uint32_t premap;
-};
-
-static void
-cursor_init(struct cursor *cursor, const struct btt *btt, uint64_t sector)
-{
-	cursor->btt = btt;
-	cursor->arena = btt_arena_of(btt, sector);
-	cursor->premap = (uint32_t)(sector - cursor->arena->first_sector);
-}
-
-static void
-cursor_next(struct cursor *cursor)
-{
-	if (++cursor->premap < cursor->arena->external_nlba)
-		return;
-	if (cursor->arena->index + 1 < cursor->btt->narena)
-		cursor->arena++;
-	cursor->premap = 0;
-}
-
-/* Is the block of this entry known not to hold what was written? */
-static bool
-block_is_bad(const struct cursor *at, uint32_t entry)
-{
-	const struct arena *arena = at->arena;
-
-	return media_is_bad(arena->media,
-	    arena_block_off(arena, map_entry_block(entry, at->premap)),
-	    arena->sector_bytes + arena->meta_bytes);
-}
 
 /* Does the entry have content on the medium that a reader looks at? */
-static bool
+static inline bool
 has_data(const struct btt *btt, uint32_t entry)
 {
 	enum map_state state = map_entry_state(entry);
@@ -82,22 +50,29 @@ has_data(const struct btt *btt, uint32_t entry)
 	    (state == MAP_STATE_INITIAL && !btt->initial_is_zero);
 }
 
-/*
- * Is something bad that a reader of the sector needs: its map entry, the block?
- */
+/* Is the block known not to hold what was written? */
 static bool
-sector_is_bad(const struct btt *btt, const struct cursor *at, uint32_t entry)
+block_is_bad(const struct arena *arena, uint32_t block)
 {
-	return map_is_bad(at->arena, at->premap, 1) ||
-	    (has_data(btt, entry) && block_is_bad(at, entry));
+	return media_is_bad(arena->media, arena_block_off(arena, block),
+	    arena->sector_bytes + arena->meta_bytes);
 }
 
-/* Where the data of the entry lies, of which there is some. */
-static const uint8_t *
-data_of(const struct cursor *at, uint32_t entry)
+/*
+ * Is something bad that a reader of the sector needs: its map entry, the block?
+ *
+ * A unit of the map may have been lost when the entry was loaded, and be
+ * rebuilt just now (clear_map.c): nothing that is loaded in between is an
+ * entry.  It is known to be bad for that long, so whoever asks here between two
+ * loads of the same has loaded what holds, or hears of it.
+ */
+static __attribute__((noinline)) bool
+sector_is_bad(const struct btt *btt, const struct arena *arena, uint32_t premap,
+    uint32_t entry)
 {
-	return media_at(at->arena->media,
-	    arena_block_off(at->arena, map_entry_block(entry, at->premap)));
+	return (map_is_bad(arena, premap, 1) && !MUTANT(97)) ||
+	    (has_data(btt, entry) &&
+		block_is_bad(arena, map_entry_block(entry, premap)));
 }
 
 /*
@@ -108,140 +83,181 @@ data_of(const struct cursor *at, uint32_t entry)
 static inline void
 prefetch_data(const uint8_t *data)
 {
+#pragma GCC unroll 8
 	for (unsigned i = 0; i < PREFETCH_BYTES; i += LANES_CACHE_LINE)
 		__builtin_prefetch(data + i);
 }
 
-static inline int
-name_of(const struct read_job *job, const struct cursor *at, uint32_t entry,
-    uint64_t *ret_name)
+/* Enter what the map says of the i-th sector, just loaded, into the window. */
+static INLINE int
+enter(struct read_job *job, unsigned i, uint32_t entry, uint64_t *ret_name)
 {
-	*ret_name = RTT_NOTHING;
-	if (map_entry_state(entry) == MAP_STATE_ERROR)
-		return -EIO;
+	struct read_window *window = &job->worker->window;
+	const struct arena *arena = job->arena;
+	uint32_t premap = job->premap + i;
+	uint32_t block = map_entry_block(entry, premap);
+
+	window->entry[job->begin + i] = entry;
 	/* Media may have changed since it was checked: look each time. */
-	if (!map_entry_in_range(at->arena, entry, at->premap))
+	if (map_entry_state(entry) == MAP_STATE_ERROR ||
+	    block >= arena->internal_nlba ||
+	    (media_knows_bad(arena->media) &&
+		sector_is_bad(job->btt, arena, premap, entry)))
 		return -EIO;
-	if (job->any_bad && sector_is_bad(job->btt, at, entry))
-		return -EIO;
-	if (!has_data(job->btt, entry))
-		return 0;
-	*ret_name = rtt_name(at->arena->number,
-	    MUTATE(32, map_entry_block(entry, at->premap), entry));
-	prefetch_data(data_of(at, entry));
+	if (has_data(job->btt, entry)) {
+		const uint8_t *data =
+		    media_at(arena->media, arena_block_off(arena, block));
+
+		prefetch_data(data);
+		window->data[job->begin + i] = data;
+		*ret_name = rtt_name(arena->number, MUTATE(32, block, entry));
+	} else {
+		window->data[job->begin + i] = btt_zeroes;
+		*ret_name = RTT_NOTHING;
+	}
 	return 0;
 }
 
-/* Until the published entry i is what the map says. */
-static inline int
-settle(struct read_job *job, const struct cursor *at, unsigned i)
+/* Until what is published of the i-th sector, now entry, is in the map. */
+static __attribute__((noinline)) int
+publish_anew(struct read_job *job, unsigned i, uint32_t entry)
 {
-	uint32_t *published = &job->worker->window.entry[i];
+	uint32_t published;
 	uint64_t name;
-	uint32_t entry;
 	int r;
 
-	if (MUTANT(11))
-		return 0;
 	/* A turn for each write of this sector by others: they progress. */
-	while ((entry = map_read(at->arena, at->premap)) != *published) {
-		job->any_bad = media_knows_bad(job->btt->media);
-		if ((r = name_of(job, at, entry, &name)) < 0)
+	do {
+		if ((r = enter(job, i, entry, &name)) < 0)
 			return r;
 		if (!MUTANT(66))
-			rtt_replace(job->worker->slot, i, name);
-		*published = entry;
-	}
+			rtt_replace(job->worker->slot, job->begin + i, name);
+		published = entry;
+		entry = map_read(job->arena, job->premap + i);
+	} while (entry != published);
 	return 0;
 }
 
-/* Is an entry of the window known to be lost?  See publish_window. */
-static bool
-has_lost_entry(struct read_job *job)
-{
-	struct cursor at;
-
-	job->any_bad = true;
-	cursor_init(&at, job->btt, job->first);
-	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
-		if (map_is_bad(at.arena, at.premap, 1))
-			return true;
-	}
-	return false;
-}
-
-static inline int
-publish_window(struct read_job *job)
+static INLINE int
+publish_window(struct read_job *job, unsigned n)
 {
 	struct btt_worker *worker = job->worker;
-	struct cursor at;
+	uint32_t entry;
 	uint64_t name;
 	int r;
 
-	cursor_init(&at, job->btt, job->first);
-	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
-		worker->window.entry[i] = map_read(at.arena, at.premap);
-		r = name_of(job, &at, worker->window.entry[i], &name);
-		if (r < 0)
+	for (unsigned i = 0; i < n; i++) {
+		entry = map_read(job->arena, job->premap + i);
+		if ((r = enter(job, i, entry, &name)) < 0)
 			return r;
-		rtt_note(worker->slot, i, name);
+		rtt_note(worker->slot, job->begin + i, name);
 	}
-	rtt_publish(worker->slot, job->n);
-	/*
-	 * A unit may have been lost since the window began, and be rebuilt just
-	 * now (clear_map.c): nothing that is read in between is an entry.  It
-	 * is known to be bad for that long, so whoever reads the same before
-	 * and after this has read what holds, or hears of it here.
-	 */
-	if (!job->any_bad && media_knows_bad(job->btt->media) && !MUTANT(97) &&
-	    has_lost_entry(job))
-		return -EIO;
-	cursor_init(&at, job->btt, job->first);
-	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
-		if ((r = settle(job, &at, i)) < 0)
+	rtt_publish(worker->slot, job->begin + n);
+	for (unsigned i = 0; i < n && !MUTANT(11); i++) {
+		entry = map_read(job->arena, job->premap + i);
+		if (entry != worker->window.entry[job->begin + i] &&
+		    (r = publish_anew(job, i, entry)) < 0)
 			return r;
 	}
 	return 0;
 }
 
-static void
-iov_add(struct iovec *iov, int *niov, const void *base, size_t len)
+/*
+ * Does a sector at next go on where len bytes at base end?  Zeroes are all in
+ * one place, which lasts for a while.
+ */
+static inline bool
+goes_on(const uint8_t *base, size_t len, const uint8_t *next, uint32_t bytes)
 {
-	if (*niov > 0) {
-		struct iovec *last = &iov[*niov - 1];
-
-		if ((const char *)last->iov_base + last->iov_len == base) {
-			last->iov_len += len;
-			return;
-		}
-	}
-	/* An iovec cannot say const; readers of it do not write. */
-	iov[*niov].iov_base = (void *)(uintptr_t)base;
-	iov[*niov].iov_len = len;
-	++*niov;
+	return next == base + len ||
+	    (next == btt_zeroes && base == btt_zeroes &&
+		len + bytes <= sizeof(btt_zeroes));
 }
 
-/* Zeroes go on where the last ones ended, while the constant page lasts. */
-static void
-iov_add_zeroes(struct iovec *iov, int *niov, size_t len)
+static inline void
+hand_out(struct read_job *job, const uint8_t *base, size_t len)
 {
-	if (*niov > 0) {
-		struct iovec *last = &iov[*niov - 1];
-
-		if (last->iov_base == btt_zeroes &&
-		    last->iov_len + len <= sizeof(btt_zeroes)) {
-			last->iov_len += len;
-			return;
-		}
+	if (job->dst == NULL) {
+		/* An iovec cannot say const; readers of it do not write. */
+		job->iov[job->niov].iov_base = (void *)(uintptr_t)base;
+		job->iov[job->niov].iov_len = len;
+		job->niov++;
+		return;
 	}
-	iov[*niov].iov_base = (void *)(uintptr_t)btt_zeroes;
-	iov[*niov].iov_len = len;
-	++*niov;
+	HOOK_POINT("data load");
+	HOOK_LOAD(base, len);
+	memcpy(job->dst, base, len);
+	job->dst += len;
+}
+
+/* Sectors that lie side by side are handed out as one. */
+static INLINE void
+hand_out_window(struct read_job *job, unsigned n)
+{
+	const uint8_t *const *data = &job->worker->window.data[job->begin];
+	uint32_t bytes = job->btt->geometry.sector_bytes;
+	uint32_t skip = job->skip;
+	size_t left = job->len;
+
+	for (unsigned i = 0; i < n;) {
+		const uint8_t *base = data[i] + skip;
+		size_t len = bytes - skip;
+
+		while (++i < n && goes_on(base, len, data[i], bytes))
+			len += bytes;
+		if (len > left)
+			len = left;
+		hand_out(job, base, len);
+		left -= len;
+		skip = 0;
+	}
+	assert(left == 0);
+}
+
+/*
+ * All that touches the medium, in one guard.  The signal fence keeps the
+ * compiler from noting the publication after a fault of the copy.
+ */
+static INLINE int
+read_window(struct read_job *job, unsigned n)
+{
+	int r;
+
+	if ((r = publish_window(job, n)) < 0)
+		return r;
+	job->is_published = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (MUTANT(67) && job->dst != NULL)
+		rtt_clear(job->worker->slot);
+	hand_out_window(job, n);
+	return 0;
+}
+
+/* Most reads are of one sector: the same without loops. */
+static int
+read_one(void *arg)
+{
+	return read_window(arg, 1);
+}
+
+static int
+read_many(void *arg)
+{
+	struct read_job *job = arg;
+
+	return read_window(job, job->n);
+}
+
+static inline int
+try_window(struct read_job *job)
+{
+	return media_try(job->n == 1 ? read_one : read_many, job);
 }
 
 struct mark_job {
 	struct btt *btt;
-	struct cursor at;
+	struct arena *arena;
+	uint32_t premap;
 	uint32_t seen; /* the entry before, which only mutants believe */
 };
 
@@ -253,20 +269,20 @@ static int
 mark_bad_sector(void *arg)
 {
 	const struct mark_job *job = arg;
-	struct arena *arena = job->at.arena;
-	uint32_t premap = job->at.premap;
+	struct arena *arena = job->arena;
+	uint32_t premap = job->premap;
 	uint32_t entry =
 	    MUTANT(26) || MUTANT(74) ? job->seen : map_read(arena, premap);
+	uint32_t block = map_entry_block(entry, premap);
 	int r;
 
 	if ((entry != map_read_media(arena, premap) && !MUTANT(77) &&
 		!MUTANT(26) && !MUTANT(74)) ||
-	    !map_entry_in_range(arena, entry, premap) ||
+	    block >= arena->internal_nlba ||
 	    !(has_data(job->btt, entry) || MUTANT(82)) ||
-	    map_is_bad(arena, premap, 1) || !block_is_bad(&job->at, entry))
+	    map_is_bad(arena, premap, 1) || !block_is_bad(arena, block))
 		return 0;
-	r = map_store(arena, premap,
-	    MAP_ERROR | MUTATE(76, map_entry_block(entry, premap), premap));
+	r = map_store(arena, premap, MAP_ERROR | MUTATE(76, block, premap));
 	return r < 0 ? r : map_flush(arena, premap, 1);
 }
 
@@ -278,20 +294,19 @@ mark_bad_sector(void *arg)
 static void
 mark_bad_sectors(struct read_job *job)
 {
-	struct mark_job mark = { .btt = job->btt };
+	struct mark_job mark = { .btt = job->btt, .arena = job->arena };
+	struct arena *arena = job->arena;
 	struct stripe_range range;
 
-	if (btt_may_write(job->btt) < 0)
+	if (btt_may_write(job->btt) < 0 || atomic_load(&arena->failed) < 0)
 		return;
-	cursor_init(&mark.at, job->btt, job->first);
-	for (unsigned i = 0; i < job->n; i++, cursor_next(&mark.at)) {
-		struct arena *arena = mark.at.arena;
-		uint64_t line = map_line(mark.at.premap);
+	for (unsigned i = 0; i < job->n; i++) {
+		uint64_t line;
 		int r;
 
-		if (atomic_load(&arena->failed) < 0)
-			continue;
-		mark.seen = job->worker->window.entry[i];
+		mark.premap = job->premap + i;
+		mark.seen = job->worker->window.entry[job->begin + i];
+		line = map_line(mark.premap);
 		stripe_lock(arena->map_locks, line, line, &range);
 		if (MUTANT(26) || MUTANT(75)) { /* as if it were not ours */
 			stripe_unlock(&range);
@@ -310,86 +325,33 @@ mark_bad_sectors(struct read_job *job)
 		(void)media_fence(job->btt->media);
 }
 
-static void
-fill_iov(struct read_job *job)
-{
-	uint32_t sector_bytes = job->btt->geometry.sector_bytes;
-	uint32_t skip = job->skip;
-	size_t len = job->len;
-	struct cursor at;
-
-	cursor_init(&at, job->btt, job->first);
-	for (unsigned i = 0; i < job->n; i++, cursor_next(&at)) {
-		uint32_t entry = job->worker->window.entry[i];
-		size_t part =
-		    sector_bytes - skip < len ? sector_bytes - skip : len;
-
-		if (has_data(job->btt, entry))
-			iov_add(job->iov, &job->niov,
-			    data_of(&at, entry) + skip, part);
-		else
-			iov_add_zeroes(job->iov, &job->niov, part);
-		len -= part;
-		skip = 0;
-	}
-	assert(len == 0);
-}
-
-static void
-copy_out(const struct read_job *job)
-{
-	uint8_t *dst = job->dst;
-
-	for (int i = 0; i < job->niov; i++) {
-		HOOK_POINT("data load");
-		HOOK_LOAD(job->iov[i].iov_base, job->iov[i].iov_len);
-		memcpy(dst, job->iov[i].iov_base, job->iov[i].iov_len);
-		dst += job->iov[i].iov_len;
-	}
-}
-
 /*
- * All that touches the medium, in one guard.  The signal fence keeps the
- * compiler from noting the publication after a fault of the copy.
+ * A window from off on: as many of len bytes as it has room for and lie in one
+ * arena.  It ends on a sector's end, or where len does.
  */
-static int
-read_window(void *arg)
+static inline void
+job_init(struct read_job *job, uint64_t off, size_t len)
 {
-	struct read_job *job = arg;
-	int r;
-
-	if ((r = publish_window(job)) < 0)
-		return r;
-	job->is_published = true;
-	atomic_signal_fence(memory_order_seq_cst);
-	fill_iov(job);
-	if (job->dst != NULL) {
-		if (MUTANT(67))
-			rtt_clear(job->worker->slot);
-		copy_out(job);
-	}
-	return 0;
-}
-
-/* The bytes may reach from off to the end of a window of sectors at most. */
-static void
-job_init(struct read_job *job, struct btt *btt, struct btt_worker *worker,
-    uint64_t off, size_t len)
-{
-	struct cursor at;
+	const struct btt *btt = job->btt;
+	uint32_t bytes = btt->geometry.sector_bytes;
+	uint64_t sector = btt_sectors(btt, off, &job->skip);
 	uint32_t rest;
 
-	job->btt = btt;
-	job->worker = worker;
-	job->first = btt_sectors(btt, off, &job->skip);
-	job->n = (unsigned)btt_sectors(btt, job->skip + len, &rest);
-	job->n += rest != 0;
+	job->arena = btt_arena_of(btt, sector);
+	job->premap = (uint32_t)(sector - job->arena->first_sector);
+	map_prefetch(job->arena, job->premap);
+	job->n = 1;
+	if (len > bytes - job->skip) {
+		job->n = BTT_READ_SECTORS - job->begin;
+		if (job->n > job->arena->external_nlba - job->premap)
+			job->n = job->arena->external_nlba - job->premap;
+		if (len > (size_t)job->n * bytes - job->skip)
+			len = (size_t)job->n * bytes - job->skip;
+		job->n = (unsigned)btt_sectors(btt, job->skip + len, &rest);
+		job->n += rest != 0;
+	}
 	job->len = len;
-	job->any_bad = media_knows_bad(btt->media);
 	job->is_published = false;
-	job->niov = 0;
-	cursor_init(&at, btt, job->first);
-	map_prefetch(at.arena, at.premap);
 }
 
 /* Nothing could be published. */
@@ -402,45 +364,47 @@ fail_window(struct read_job *job)
 		mark_bad_sectors(job);
 }
 
-static size_t
-window_bytes(const struct btt *btt, uint64_t off)
-{
-	uint32_t skip;
-
-	(void)btt_sectors(btt, off, &skip);
-	return (size_t)BTT_READ_SECTORS * btt->geometry.sector_bytes - skip;
-}
-
 int
 btt_read_begin(struct btt *btt, struct btt_worker *worker, uint64_t off,
     size_t len, struct iovec *iov, int *ret_niov)
 {
-	struct read_job job = { .iov = iov };
+	struct read_job job = { .btt = btt, .worker = worker, .iov = iov };
+	uint32_t skip;
 	int r;
 
 	if (!btt_range_inside(btt, off, len))
 		return -ERANGE;
-	if (len == 0) {
-		*ret_niov = 0;
-		return 0;
-	}
-	if (len > window_bytes(btt, off))
+	(void)btt_sectors(btt, off, &skip);
+	if (skip + len >
+	    (uint64_t)BTT_READ_SECTORS * btt->geometry.sector_bytes)
 		return -EINVAL;
-	job_init(&job, btt, worker, off, len);
-	if ((r = media_try(read_window, &job)) < 0) {
-		fail_window(&job);
-		return r;
+	/* What was published of one arena stays so with that of the next. */
+	while (len > 0) {
+		job_init(&job, off, len);
+		if ((r = try_window(&job)) < 0) {
+			fail_window(&job);
+			return r;
+		}
+		job.begin += job.n;
+		off += job.len;
+		len -= job.len;
 	}
 	*ret_niov = job.niov;
 	return 0;
+}
+
+static inline void
+end_window(struct btt_worker *worker)
+{
+	if (!MUTANT(14))
+		rtt_clear(worker->slot);
 }
 
 void
 btt_read_end(struct btt *btt, struct btt_worker *worker)
 {
 	(void)btt;
-	if (!MUTANT(14))
-		rtt_clear(worker->slot);
+	end_window(worker);
 }
 
 /*
@@ -476,7 +440,7 @@ copy_window(struct read_job *job, uint64_t off)
 	bool poison;
 	int r;
 
-	r = media_try(read_window, job);
+	r = try_window(job);
 	if (r < 0 && !job->is_published) {
 		fail_window(job);
 		return r;
@@ -484,7 +448,7 @@ copy_window(struct read_job *job, uint64_t off)
 	if (MUTANT(80))
 		rtt_clear(worker->slot);
 	poison = r < 0 && note_poison(btt);
-	btt_read_end(btt, worker);
+	end_window(worker);
 	if (poison)
 		mark_poison(btt, worker, off, job->len);
 	return r;
@@ -494,23 +458,17 @@ int
 btt_read(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
     void *dst)
 {
-	struct read_job job = { .iov = worker->iov, .dst = dst };
-	size_t part;
+	struct read_job job = { .btt = btt, .worker = worker, .dst = dst };
 	int r;
 
 	if (!btt_range_inside(btt, off, len))
 		return -ERANGE;
 	while (len > 0) {
-		/* A window ends on a sector's end. */
-		part = window_bytes(btt, off);
-		if (part > len)
-			part = len;
-		job_init(&job, btt, worker, off, part);
+		job_init(&job, off, len);
 		if ((r = copy_window(&job, off)) < 0)
 			return r;
-		off += part;
-		len -= part;
-		job.dst += part;
+		off += job.len;
+		len -= job.len;
 	}
 	return 0;
 }

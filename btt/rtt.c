@@ -13,16 +13,6 @@
 #include "backoff.h"
 #include "hook.h"
 
-#ifdef BTT_TEST_HOOKS
-#define RTT_STORE32(word, value) btt_hook_store32((word), (value))
-#define RTT_STORE64(word, value) btt_hook_store64((word), (value))
-#define RTT_DRAIN() btt_hook_drain()
-#else
-#define RTT_STORE32(word, value) atomic_store((word), (value))
-#define RTT_STORE64(word, value) atomic_store((word), (value))
-#define RTT_DRAIN() ((void)0) /* atomic_store has done it */
-#endif
-
 int
 rtt_init(struct rtt *rtt, unsigned nslot)
 {
@@ -59,8 +49,8 @@ rtt_new_arena(struct rtt *rtt)
  * looks too early to see it has changed the map before that, and the reader
  * sees the change.
  */
-static void
-note_used(struct rtt_slot *slot)
+void
+rtt_note_used(struct rtt_slot *slot)
 {
 	struct rtt *rtt = slot->table;
 	unsigned need = (unsigned)(slot - rtt->slot) + 1;
@@ -74,23 +64,12 @@ note_used(struct rtt_slot *slot)
 }
 
 void
-rtt_publish(struct rtt_slot *slot, unsigned n)
-{
-	if (!slot->is_used && !MUTANT(89))
-		note_used(slot);
-	HOOK_POINT("rtt publish");
-	RTT_STORE32(&slot->nname, n);
-	if (!MUTANT(12))
-		RTT_DRAIN();
-}
-
-void
 rtt_replace(struct rtt_slot *slot, unsigned i, uint64_t name)
 {
 	HOOK_POINT("rtt replace");
-	RTT_STORE64(&slot->name[i], name);
+	HOOK_STORE64(&slot->name[i], name);
 	if (!MUTANT(12))
-		RTT_DRAIN();
+		HOOK_DRAIN();
 }
 
 static bool

@@ -78,8 +78,21 @@ rtt_note(struct rtt_slot *slot, unsigned i, uint64_t name)
 	atomic_store_explicit(&slot->name[i], name, memory_order_release);
 }
 
+/* The slot's first use, before its names count. */
+void rtt_note_used(struct rtt_slot *slot);
+
 /* Reader: make the first n names count, before the map is looked up again. */
-void rtt_publish(struct rtt_slot *slot, unsigned n);
+static inline void
+rtt_publish(struct rtt_slot *slot, unsigned n)
+{
+	if (!slot->is_used && !MUTANT(89))
+		rtt_note_used(slot);
+	HOOK_POINT("rtt publish");
+	HOOK_STORE32(&slot->nname, n);
+	if (!MUTANT(12))
+		HOOK_DRAIN();
+}
+
 /* Reader: replace a published name, before the map is looked up again. */
 void rtt_replace(struct rtt_slot *slot, unsigned i, uint64_t name);
 /* Reader: nothing is read any more.  On every exit. */

@@ -13,6 +13,7 @@
 #include <btt/btt.h>
 #include <btt/check.h>
 
+#include "engine.h"
 #include "layout.h"
 #include "support/check_main.h"
 #include "support/engine_fixture.h"
@@ -208,6 +209,36 @@ random_below(uint64_t *state, uint64_t n)
 	return (*state >> 33) % n;
 }
 
+/* The same without a copy: each sector that has a block names it meanwhile. */
+static void
+look_around(struct btt_worker *worker, uint64_t off, size_t len,
+    const uint8_t *expected)
+{
+	static struct iovec iov[BTT_READ_IOV];
+	uint64_t sector = off / SECTOR;
+	uint64_t nsector = (off + len - 1) / SECTOR - sector + 1;
+	uint64_t name;
+	int niov = 0;
+
+	ck_assert_int_eq(
+	    btt_read_begin(fixture.btt, worker, off, len, iov, &niov), 0);
+	ck_assert_uint_eq(atomic_load(&worker->slot->nname), nsector);
+	for (uint64_t i = 0; i < nsector; i++) {
+		name = atomic_load(&worker->slot->name[i]);
+		if (name != RTT_NOTHING)
+			ck_assert_uint_eq(name >> 32,
+			    btt_arena_of(fixture.btt, sector + i)->number);
+	}
+	for (int i = 0; i < niov; i++) {
+		ck_assert_mem_eq(iov[i].iov_base, expected, iov[i].iov_len);
+		expected += iov[i].iov_len;
+		len -= iov[i].iov_len;
+	}
+	ck_assert_uint_eq(len, 0);
+	btt_read_end(fixture.btt, worker);
+	ck_assert_uint_eq(atomic_load(&worker->slot->nname), 0);
+}
+
 static void
 operate_around(uint64_t border, uint8_t *shadow, uint8_t *bytes)
 {
@@ -234,6 +265,7 @@ operate_around(uint64_t border, uint8_t *shadow, uint8_t *bytes)
 					     start + off, len, bytes),
 			    0);
 			ck_assert_mem_eq(bytes, shadow + off, len);
+			look_around(worker, start + off, len, shadow + off);
 			break;
 		default:
 			memset(bytes, (int)(i + 1), len);

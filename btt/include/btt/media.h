@@ -95,6 +95,7 @@ struct media {
 	uint8_t *words;
 	void (*write_back)(const void *start, size_t len); /* [I] with words */
 	struct media_bad *bad; /* [I] known bad ranges; NULL: cannot be known */
+	_Atomic unsigned nbad; /* [a] how many; 0 lets everybody pass by */
 };
 
 /* Which granularity to use; tests force one (DESIGN.md 5.1). */
@@ -233,7 +234,6 @@ media_try_zero(struct media *media, uint64_t off, size_t len) BTT_MUST_CHECK;
  * -EIO where a bad unit reaches over an end of the range.
  */
 #define MEDIA_BAD_MAX 256u
-bool media_knows_bad(const struct media *media);
 bool media_is_bad_listed(const struct media *media, uint64_t off, size_t len);
 bool media_next_bad(const struct media *media, uint64_t off, uint64_t end,
     uint64_t *ret_off, uint64_t *ret_len);
@@ -313,6 +313,12 @@ size_t media_list_bad(
 /* The same of what is planted: known, or latent. */
 size_t media_list_injected(const struct media *media, bool latent,
     struct media_range *ret_ranges, size_t max);
+
+static inline bool
+media_knows_bad(const struct media *media)
+{
+	return atomic_load(&media->nbad) != 0;
+}
 
 static inline bool
 media_is_bad(const struct media *media, uint64_t off, size_t len)
