@@ -152,6 +152,18 @@ def read_all(link, dice):
                 break
 
 
+def let_go():
+    """At the end nobody waits for as long as a slow scrub may take."""
+    link = control.Control(SOCKET)
+    while any(thread.is_alive() for thread in threads) and not wrong:
+        for job in link.call("jobs"):
+            if job["verb"] == "scrub" and job["state"] in ("queued", "running"):
+                attempt("cancel", {"ECANCELED", "EALREADY", "ENOENT"},
+                        lambda job=job: link.call("cancel", job=job["job"]))
+        time.sleep(0.1)
+    link.close()
+
+
 def work(number, what):
     dice = random.Random(SEED * 100 + number)
     link = control.Control(SOCKET)
@@ -211,6 +223,12 @@ threads = [threading.Thread(target=work, args=(i, what)) for i, what in
 threads.append(threading.Thread(target=monitor))
 for thread in threads:
     thread.start()
+while time.monotonic() < END and not wrong:
+    time.sleep(0.1)
+try:
+    let_go()
+except (EOFError, OSError, ValueError) as error:
+    give_up(f"at the end: {error!r}")
 for thread in threads:
     thread.join()
 for what in sorted(counts):
