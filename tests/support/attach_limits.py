@@ -8,8 +8,7 @@ Each PROGRAM is a command line in which {} is an image, which it may refuse, or
 {packed} the input that it was unpacked from.  It is run with every input of CORPUS (tests/fuzz/packed.h), cut or filled up to
 64 KiB, and with 64 KiB of noise behind the signature of an info block.  None
 may be ended by a signal, take a second of processor time, 20 seconds by the
-clock, or 64 MiB.  With ATTACH_ANY_MEMORY=1 in the environment memory is not
-looked at: a sanitizer needs more than that by itself.
+clock, or 64 MiB.
 """
 import os
 import random
@@ -75,7 +74,6 @@ def main(arguments):
     if len(arguments) < 3:
         sys.exit(__doc__)
     corpus, scratch, programs = arguments[0], arguments[1], arguments[2:]
-    any_memory = os.environ.get("ATTACH_ANY_MEMORY") == "1"
     path = os.path.join(scratch, "limits.img")
     most_cpu = most_memory = count = failed = 0
     began = time.monotonic()
@@ -90,8 +88,7 @@ def main(arguments):
                  for word in shlex.split(program)])
             count += 1
             most_cpu, most_memory = max(most_cpu, cpu), max(most_memory, memory)
-            if ended_by or cpu >= CPU_SECONDS or \
-                    (memory >= MEMORY_KIB and not any_memory):
+            if ended_by or cpu >= CPU_SECONDS or memory >= MEMORY_KIB:
                 failed += 1
                 print("%s: %s: signal %d, %.2f s, %d KiB" % (
                     name, program, ended_by, cpu, memory))

@@ -67,9 +67,9 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         schema = json.load(file)
     for path in sys.argv[2:]:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file, object_pairs_hook=unique)
         try:
+            with open(path, encoding="utf-8") as file:
+                document = json.load(file, object_pairs_hook=unique)
             check(document, schema, schema.get("definitions", {}))
         except ValueError as error:
             sys.exit(f"{path}: {error}")
