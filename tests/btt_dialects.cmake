@@ -1,9 +1,9 @@
 # What others made, and what is made for others: pools, and many arenas.
-bttfs_unit_test(pool LIBS btt lanes)
+bttfs_unit_test(pool ONE_THREAD LIBS btt lanes)
 target_compile_definitions(check_pool PRIVATE
   FIXTURES="${CMAKE_CURRENT_LIST_DIR}/fixtures")
 # libpmemblk on our pools and we on its; skipped where it is missing.
-bttfs_unit_test(pmemblk LIBS btt lanes ${CMAKE_DL_LIBS})
+bttfs_unit_test(pmemblk ONE_THREAD LIBS btt lanes ${CMAKE_DL_LIBS})
 set(dialects pool pmemblk)
 # More than 512 GiB, in sparse files, which ThreadSanitizer cannot map.
 if(NOT BTTFS_SANITIZE MATCHES thread)

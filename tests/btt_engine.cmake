@@ -1,13 +1,13 @@
 # The engine as its callers see it, on media in RAM.
-bttfs_unit_test(engine LIBS btt lanes)
+bttfs_unit_test(engine ONE_THREAD LIBS btt lanes)
 bttfs_unit_test(kept LIBS btt lanes)
 bttfs_unit_test(stress LIBS btt lanes LABEL stress)
-bttfs_unit_test(histogram LIBS btt lanes)
+bttfs_unit_test(histogram ONE_THREAD LIBS btt lanes)
 bttfs_unit_test(bad LIBS btt lanes)
 bttfs_unit_test(clear LIBS btt lanes)
 bttfs_unit_test(scrub LIBS btt lanes)
 # What opening makes of interrupted writes.
-bttfs_unit_test(recovery LIBS btt lanes)
+bttfs_unit_test(recovery ONE_THREAD LIBS btt lanes)
 target_include_directories(check_recovery PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 # T-B2, T-B3; and T-B4, which is T-B2 with the lock of the lanes left out.
 bttfs_unit_test(lane_writers LIBS btt lanes LABEL stress)

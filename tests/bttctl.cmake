@@ -1,16 +1,17 @@
 # bttctl's own modules, and the program as people call it.
 set(daemon ${PROJECT_SOURCE_DIR}/daemon)
-bttfs_unit_test(size LIBS bttfs_daemon_core)
-bttfs_unit_test(suggest LIBS bttfs_daemon_core)
+bttfs_unit_test(size ONE_THREAD LIBS bttfs_daemon_core)
+bttfs_unit_test(suggest ONE_THREAD LIBS bttfs_daemon_core)
 bttfs_unit_test(stats_text ${daemon}/stats_text.c
-  LIBS bttfs_daemon_core PkgConfig::JSONC)
+  ONE_THREAD LIBS bttfs_daemon_core PkgConfig::JSONC)
 bttfs_unit_test(top ${daemon}/top.c
-  LIBS bttfs_daemon_core PkgConfig::JSONC)
+  ONE_THREAD LIBS bttfs_daemon_core PkgConfig::JSONC)
 bttfs_unit_test(progress
-  ${daemon}/progress.c ${daemon}/interrupt.c LIBS bttfs_daemon_core)
+  ${daemon}/progress.c ${daemon}/interrupt.c
+  ONE_THREAD LIBS bttfs_daemon_core)
 bttfs_unit_test(ctl_option
   ${daemon}/ctl_option.c ${daemon}/ctl_output.c
-  LIBS bttfs_daemon_core PkgConfig::JSONC)
+  ONE_THREAD LIBS bttfs_daemon_core PkgConfig::JSONC)
 
 # The program as people call it; e2e/functions.sh says what it wants to know.
 foreach(name bttctl completion dump examples infoblock hostile)

@@ -1,9 +1,9 @@
 # The daemon's own modules.
-bttfs_unit_test(config LIBS bttfs_devices)
+bttfs_unit_test(config ONE_THREAD LIBS bttfs_devices)
 bttfs_unit_test(confine LIBS bttfs_devices)
-bttfs_unit_test(options LIBS bttfs_devices)
+bttfs_unit_test(options ONE_THREAD LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
-bttfs_unit_test(fd_store LIBS bttfs_devices)
+bttfs_unit_test(fd_store ONE_THREAD LIBS bttfs_devices)
 bttfs_unit_test(lock_watch LIBS bttfs_devices)
 bttfs_unit_test(io_stats LIBS bttfs_devices)
 target_link_options(check_io_stats PRIVATE

@@ -6,7 +6,7 @@ set(fuzz_corpus ${CMAKE_CURRENT_LIST_DIR}/fuzz/corpus)
 # The engine once more, with arenas of a few pages.
 get_target_property(small_sources btt SOURCES)
 list(TRANSFORM small_sources PREPEND ${PROJECT_SOURCE_DIR}/btt/)
-add_library(btt_small STATIC ${small_sources})
+add_library(btt_small STATIC EXCLUDE_FROM_ALL ${small_sources})
 target_compile_definitions(btt_small PUBLIC BTT_SMALL_ARENAS)
 target_include_directories(btt_small PUBLIC
   ${PROJECT_SOURCE_DIR}/btt ${PROJECT_SOURCE_DIR}/btt/include)
@@ -15,7 +15,7 @@ target_link_libraries(btt_small
   PUBLIC lanes)
 
 # Whole images, and what must come of them.
-add_library(fuzz_image STATIC
+add_library(fuzz_image STATIC EXCLUDE_FROM_ALL
   crash/reference_recovery.c
   fuzz/faults.c
   fuzz/medium.c
@@ -31,10 +31,10 @@ endforeach()
 
 add_custom_target(fuzz_targets)
 
-# bttfs_fuzz_target(NAME source... [CORPUS name] [LIBS target...])
+# bttfs_fuzz_target(NAME source... [THREADS] [CORPUS name] [LIBS target...])
 # Inputs are in fuzz/corpus/CORPUS, by default NAME.
 function(bttfs_fuzz_target name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS" "LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "THREADS" "CORPUS" "LIBS")
   if(NOT arg_CORPUS)
     set(arg_CORPUS ${name})
   endif()
@@ -65,6 +65,9 @@ function(bttfs_fuzz_target name)
       COMMAND fuzz_${name} ${fuzz_corpus}/${arg_CORPUS})
   endif()
   set_tests_properties(fuzz-${name} PROPERTIES LABELS "unit;fuzz" TIMEOUT 120)
+  if(NOT arg_THREADS)
+    bttfs_one_thread(fuzz-${name} fuzz_${name})
+  endif()
   add_dependencies(fuzz_targets fuzz_${name})
 endfunction()
 
@@ -94,7 +97,7 @@ foreach(name label ops fuse)
 endforeach()
 
 # What clients say.
-bttfs_fuzz_target(control fuzz/fuzz_control.c fuzz/medium.c
+bttfs_fuzz_target(control fuzz/fuzz_control.c fuzz/medium.c THREADS
   LIBS bttfs_devices PkgConfig::JSONC)
 target_link_options(fuzz_control PRIVATE -Wl,--wrap=manager_attach)
 
@@ -114,7 +117,7 @@ bttfs_fuzz_target(ctl fuzz/fuzz_ctl.c fuzz/medium.c fuzz/words.c ${ctl_sources}
 # The list of hostile images, and the seeds that are made of it:
 #	seeds tests/fuzz/corpus
 bttfs_unit_test(hostile_list support/hostile.c support/hostile_cases.c
-  LIBS btt lanes)
+  ONE_THREAD LIBS btt lanes)
 target_include_directories(check_hostile_list PRIVATE ${PROJECT_SOURCE_DIR}/btt)
 add_executable(seeds fuzz/seeds.c support/hostile.c support/hostile_cases.c)
 target_include_directories(seeds PRIVATE ${CMAKE_CURRENT_LIST_DIR})
@@ -123,4 +126,5 @@ set_target_properties(seeds PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz)
 add_test(NAME fuzz-seeds COMMAND seeds --check ${fuzz_corpus})
 set_tests_properties(fuzz-seeds PROPERTIES LABELS "unit;fuzz" TIMEOUT 60)
+bttfs_one_thread(fuzz-seeds seeds)
 add_dependencies(fuzz_targets seeds)
