@@ -22,7 +22,7 @@ add_test(NAME bench-quick COMMAND bench --quick
   --disk ${CMAKE_CURRENT_BINARY_DIR}
   --json ${CMAKE_CURRENT_BINARY_DIR}/bench-quick/engine.json)
 set_tests_properties(bench-quick PROPERTIES LABELS bench TIMEOUT 300
-  RUN_SERIAL ON FIXTURES_SETUP bench_rows)
+  FIXTURES_SETUP bench_rows)
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/bench-quick)
 add_test(NAME bench-plots COMMAND python3
   ${CMAKE_CURRENT_SOURCE_DIR}/bench/plots.py
@@ -51,4 +51,4 @@ add_test(NAME bench-fuse-quick COMMAND python3
   --plot ${CMAKE_CURRENT_BINARY_DIR}/bench-fuse-quick.svg
   --disk ${CMAKE_CURRENT_BINARY_DIR} ${PROJECT_BINARY_DIR})
 set_tests_properties(bench-fuse-quick PROPERTIES LABELS bench TIMEOUT 300
-  SKIP_RETURN_CODE 77 RUN_SERIAL ON)
+  SKIP_RETURN_CODE 77)
