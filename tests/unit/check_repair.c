@@ -439,7 +439,7 @@ repair_suite(void)
 	Suite *suite = suite_create("repair");
 	TCase *tc = tcase_create("all");
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 100);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, repair__of_what_is_sound_changes_nothing);
 	tcase_add_test(tc, info__is_copied_from_the_one_that_is_used);
