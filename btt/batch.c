@@ -156,6 +156,14 @@ batch_read_old(struct batch *batch, const struct stripe_range *range)
 	return media_try(look_up, batch);
 }
 
+/* Where the log entry goes that tells of a change: over the older half. */
+static inline uint64_t
+change_flog_off(const struct arena *arena, const struct change *change)
+{
+	return arena_flog_off(
+	    arena, change->pair, arena->pair[change->pair].older);
+}
+
 /*
  * The log's form of the map entry that is replaced: plain numbers, as Linux
  * writes them and ndctl wants them, but for E, which says that the freed block
@@ -174,37 +182,55 @@ log_old_map(const struct arena *arena, const struct change *change)
 	return state == MAP_STATE_ERROR ? MAP_ERROR | block : block;
 }
 
-int
-changes_store_bodies(
-    struct arena *arena, const struct change *change, unsigned n)
+/* The two halves of the entry at off that tells of a change. */
+static inline int
+store_body(struct arena *arena, const struct change *change, uint64_t off)
+{
+	return flog_store_body(
+	    arena->media, off, change->premap, log_old_map(arena, change));
+}
+
+static inline int
+store_commit(struct arena *arena, const struct change *change, uint64_t off)
+{
+	uint32_t flags = arena->layout == BTT_LAYOUT_POOL ? MAP_NORMAL : 0;
+
+	return flog_store_commit(arena->media, off, flags | change->new_block,
+	    arena->pair[change->pair].next_seq);
+}
+
+typedef int
+half_fn(struct arena *arena, const struct change *change, uint64_t off);
+
+/* One half of all entries, and the start of their write-back. */
+static inline int
+store_halves(struct arena *arena, const struct change *change, unsigned n,
+    half_fn *store, bool flushed)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < n && r == 0; i++, change++) {
-		const struct flog_pair *pair = &arena->pair[change->pair];
+		uint64_t off = change_flog_off(arena, change);
 
-		r = flog_store_body(arena->media,
-		    arena_flog_off(arena, change->pair, pair->older),
-		    change->premap, log_old_map(arena, change));
+		r = store(arena, change, off);
+		if (r == 0 && flushed)
+			r = flog_flush(arena->media, off);
 	}
 	return r;
+}
+
+int
+changes_store_bodies(
+    struct arena *arena, const struct change *change, unsigned n)
+{
+	return store_halves(arena, change, n, store_body, !MUTANT(37));
 }
 
 int
 changes_store_commits(
     struct arena *arena, const struct change *change, unsigned n)
 {
-	uint32_t flags = arena->layout == BTT_LAYOUT_POOL ? MAP_NORMAL : 0;
-	int r = 0;
-
-	for (unsigned i = 0; i < n && r == 0; i++, change++) {
-		const struct flog_pair *pair = &arena->pair[change->pair];
-
-		r = flog_store_commit(arena->media,
-		    arena_flog_off(arena, change->pair, pair->older),
-		    flags | change->new_block, pair->next_seq);
-	}
-	return r;
+	return store_halves(arena, change, n, store_commit, !MUTANT(38));
 }
 
 int
@@ -240,7 +266,6 @@ void
 changes_advance_pairs(
     struct arena *arena, const struct change *change, unsigned n)
 {
-	rtt_block_is_free();
 	for (unsigned i = 0; i < n; i++, change++) {
 		struct flog_pair *pair = &arena->pair[change->pair];
 
@@ -251,81 +276,113 @@ changes_advance_pairs(
 		if (!MUTANT(18) && !(MUTANT(23) && pair->next_seq == 3))
 			pair->next_seq = (uint8_t)flog_next_seq(pair->next_seq);
 	}
-}
-
-typedef int
-changes_fn(struct arena *arena, const struct change *change, unsigned n);
-
-/* Stores of one kind for all sectors, then the fence that ends them. */
-static int
-store_and_fence(struct batch *batch, changes_fn *store, bool fenced)
-{
-	int r;
-
-	r = store(batch->arena, batch->change, batch->nchange);
-	if (r < 0)
-		return r;
-	if (MUTANT(19) && store == changes_store_map)
-		HOOK_POINT("early acknowledgement");
-	r = fenced ? media_fence(batch->arena->media) : 0;
-	return MUTATE(29, r, 0);
+	/*
+	 * Here all drains of a commit are waited for, as the first locked
+	 * instruction after them does: what came before it has cost no time.
+	 */
+	rtt_block_is_free();
 }
 
 struct commit {
 	struct batch *batch;
+	batch_prepare_fn *prepare;
+	void *arg;
 	enum {
-		COMMIT_BODIES,
+		COMMIT_DATA,
 		COMMIT_LOG,
 		COMMIT_MAP
-	} round; /* that has begun */
+	} round; /* that has begun to commit */
 };
+
+static int
+prepare_data(struct commit *commit)
+{
+	return commit->prepare == NULL ? 0 : commit->prepare(commit->arg);
+}
+
+/*
+ * Whole entries, with one write-back each.  An error in the first body leaves
+ * the older halves older still; from the first commit on it leaves entries that
+ * may or may not be committed.  Recovery decides; until then the pairs rest.
+ */
+static int
+store_entries(struct commit *commit)
+{
+	const struct batch *batch = commit->batch;
+	struct arena *arena = batch->arena;
+	int r = 0;
+
+	for (unsigned i = 0; i < batch->nchange && r == 0; i++) {
+		const struct change *change = &batch->change[i];
+		uint64_t off = change_flog_off(arena, change);
+
+		r = MUTATE(7, store_body, store_commit)(arena, change, off);
+		if (r < 0)
+			return r;
+		commit->round = COMMIT_LOG;
+		r = MUTATE(7, store_commit, store_body)(arena, change, off);
+		if (r == 0 && !MUTANT(38))
+			r = flog_flush(arena->media, off);
+	}
+	return r;
+}
+
+static int
+store_map(struct commit *commit)
+{
+	struct batch *batch = commit->batch;
+
+	return changes_store_map(batch->arena, batch->change, batch->nchange);
+}
+
+/* What one round changes, then the fence that ends it. */
+static inline int
+run_round(struct commit *commit, int (*store)(struct commit *), bool fenced)
+{
+	int r;
+
+	if ((r = store(commit)) < 0)
+		return r;
+	if (MUTANT(19) && store == store_map)
+		HOOK_POINT("early acknowledgement");
+	r = fenced ? media_fence(commit->batch->arena->media) : 0;
+	return MUTATE(29, r, 0);
+}
 
 /* One guard for all: the store that ends a round is past each fault of it. */
 static int
 run_commit(void *arg)
 {
 	struct commit *commit = arg;
-	struct batch *batch = commit->batch;
 	int r;
 
-	/*
-	 * A crash or an error in here leaves new bodies under old sequence
-	 * numbers: the older halves are the older halves still.
-	 */
-	if ((r = store_and_fence(batch,
-		 MUTATE(7, changes_store_bodies, changes_store_commits),
-		 !MUTANT(4))) < 0)
+	/* A crash or an error in here changes nothing. */
+	if ((r = run_round(commit, prepare_data, !MUTANT(4))) < 0)
 		return r;
 	if (MUTANT(20))
 		HOOK_POINT("early acknowledgement");
-
-	/*
-	 * From here on an error leaves entries that may or may not be
-	 * committed.  Recovery decides; until then the pairs rest.
-	 */
-	commit->round = COMMIT_LOG;
-	if ((r = store_and_fence(batch,
-		 MUTATE(7, MUTATE(28, changes_store_commits, changes_store_map),
-		     changes_store_bodies),
-		 !MUTANT(5))) < 0)
+	if ((r = run_round(
+		 commit, MUTATE(28, store_entries, store_map), !MUTANT(5))) < 0)
 		return r;
 	commit->round = COMMIT_MAP;
-	return store_and_fence(batch,
-	    MUTATE(28, changes_store_map, changes_store_commits), !MUTANT(6));
+	return run_round(
+	    commit, MUTATE(28, store_map, store_entries), !MUTANT(6));
 }
 
 int
-batch_commit(struct batch *batch, const struct lane_span *span,
-    const struct stripe_range *range)
+batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
+    const struct lane_span *span, const struct stripe_range *range)
 {
-	struct commit commit = { batch, COMMIT_BODIES };
+	struct commit commit = { batch, prepare, arg, COMMIT_DATA };
 	struct arena *arena = batch->arena;
 	int r;
 
+	/* On pages an entry does not persist in the order of its stores. */
+	assert(arena->media->granularity != MEDIA_PAGE);
 	assert(span->nlane > 0 &&
 	    stripe_range_covers(range, map_line(batch->change[0].premap)));
 	r = media_try(run_commit, &commit);
-	if (r < 0 && commit.round == COMMIT_BODIES)
+	if (r < 0 && commit.round == COMMIT_DATA)
 		return r;
 	if (r < 0 && !(MUTANT(27) && commit.round == COMMIT_MAP))
 		arena_fail(arena, r, media_failed(arena->media) == 0);

@@ -8,13 +8,21 @@
  *
  * However many sectors it has, a batch is made durable with three fences (I4):
  *
- *	data and flog bodies | fence | flog commits | fence | map | fence
+ *	data | fence | flog entries, body before commit | fence | map | fence
  *
  * A crash before a sector's commit is durable leaves its old content; after
- * it, recovery completes the map and the new content is there.  Commit and
- * body of one entry are apart since a commit that is durable before its data
- * would show a torn sector; map and commit are apart since a map entry that is
- * durable before its commit would leave a block with two owners.
+ * it, recovery completes the map and the new content is there.  Data and
+ * commit are apart since a commit that is durable before its data would show a
+ * torn sector; map and commit are apart since a map entry that is durable
+ * before its commit would leave a block with two owners.
+ *
+ * A body must not be durable after its commit, which would name a stranger's
+ * block.  Media that are written by line see to that: an entry is in one line,
+ * of which any prefix of its stores may persist, and nothing else (media.h).
+ * On pages, whose write-back is nobody's to order, and so for all groups,
+ * bodies are a round with the data:
+ *
+ *	data and flog bodies | fence | flog commits | fence | map | fence
  */
 #include <stdint.h>
 
@@ -66,15 +74,20 @@ int batch_read_old(struct batch *batch, const struct stripe_range *range)
 /* The same inside media_try(), by who holds the locks. */
 int batch_look_up(struct batch *batch) BTT_MUST_CHECK;
 
+/* Whatever is to do first, inside media_try(): what it returns is returned. */
+typedef int batch_prepare_fn(void *arg);
+
 /*
- * Make the batch durable and visible; data is placed already.
+ * Make the batch durable and visible, on media that are not MEDIA_PAGE.
+ * prepare, which may be NULL, looks up what the sectors have and places data,
+ * if that is not done already; an error of it changes nothing.
  * On success the pairs' free blocks are the old ones.  On failure before the
  * commits nothing has changed; after them the arena is frozen, since the pairs
  * may not be used again before a recovery has looked at them (L5, F3).
  */
-int batch_commit(struct batch *batch, const struct lane_span *span,
-    const struct stripe_range *range) REQUIRES(*span) REQUIRES(*range)
-    BTT_MUST_CHECK;
+int batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
+    const struct lane_span *span, const struct stripe_range *range)
+    REQUIRES(*span) REQUIRES(*range) BTT_MUST_CHECK;
 
 /*
  * The steps of a commit on any changes of an arena: stores and the start of

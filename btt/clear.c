@@ -74,7 +74,7 @@ commit_if_bad(struct clear *clear, const struct lane_span *span,
 	    !MUTANT(94))
 		return -EALREADY;
 	if (btt->group == NULL)
-		return batch_commit(batch, span, range);
+		return batch_commit(batch, NULL, NULL, span, range);
 	/* Its own sync makes a page's data durable, and no other's. */
 	if (media->granularity != MEDIA_PAGE && (r = media_fence(media)) < 0)
 		return r;

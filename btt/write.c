@@ -160,17 +160,44 @@ place_composed(void *arg)
 	return 0;
 }
 
-/* Under the map locks: what the sectors have, and the data if it is not placed. */
+/* Only the lane's holder writes: no locked instruction is needed. */
+static void
+add_to(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter,
+	    atomic_load_explicit(counter, memory_order_relaxed) + n,
+	    memory_order_relaxed);
+}
+
+/* One that has joined a group needs no fences, and is committed with that. */
+static void
+count_batch(struct btt *btt, struct btt_worker *worker)
+{
+	struct lane_stats *stats = &btt->lane_stats[worker->span.lane[0]];
+
+	if (btt->group == NULL) {
+		add_to(&stats->nfence, 3);
+		add_to(&stats->nbatch, 1);
+	}
+	add_to(&stats->nsector_written, worker->batch.nchange);
+}
+
+/*
+ * Under the map locks: what the sectors have, and the data if it is not placed.
+ * It is counted here, where the data is on its way and nobody waits for us.
+ */
 static int
 look_up_and_place(void *arg)
 {
 	struct write_job *job = arg;
 	int r;
 
-	if ((r = batch_look_up(&job->worker->batch)) < 0 || job->is_placed ||
-	    (MUTANT(25) && !job->compose))
+	if ((r = batch_look_up(&job->worker->batch)) < 0)
 		return r;
-	return job->compose ? place_composed(job) : place_whole(job);
+	if (!job->is_placed && !(MUTANT(25) && !job->compose))
+		r = job->compose ? place_composed(job) : place_whole(job);
+	count_batch(job->btt, job->worker);
+	return r;
 }
 
 /*
@@ -234,27 +261,6 @@ clear_bad_blocks(const struct batch *batch, bool later)
 	return r;
 }
 
-/* One that has joined a group needs no fences, and is committed with that. */
-static void
-count_batch(struct btt *btt, struct btt_worker *worker, unsigned nfence)
-{
-	struct lane_stats *stats = &btt->lane_stats[worker->span.lane[0]];
-
-	/* Only the lane's holder writes: no locked instruction is needed. */
-	atomic_store_explicit(&stats->nfence,
-	    atomic_load_explicit(&stats->nfence, memory_order_relaxed) + nfence,
-	    memory_order_relaxed);
-	atomic_store_explicit(&stats->nbatch,
-	    atomic_load_explicit(&stats->nbatch, memory_order_relaxed) +
-		(nfence > 0),
-	    memory_order_relaxed);
-	atomic_store_explicit(&stats->nsector_written,
-	    atomic_load_explicit(
-		&stats->nsector_written, memory_order_relaxed) +
-		worker->batch.nchange,
-	    memory_order_relaxed);
-}
-
 /* Data is durable before its group's first sync only if we see to it. */
 static int
 fence_own_data(struct media *media)
@@ -303,22 +309,21 @@ place_and_commit(struct write_job *job, const struct lane_span *span,
 	 */
 	if ((r = atomic_load(&batch->arena->failed)) < 0 && !MUTANT(58))
 		goto out;
-	if ((r = media_try(look_up_and_place, job)) < 0)
-		goto out;
 	if (MUTANT(42)) { /* composed from what may be old by now */
+		if ((r = media_try(look_up_and_place, job)) < 0)
+			goto out;
 		stripe_unlock(&range);
 		HOOK_POINT("unlocked");
 		stripe_lock(batch->arena->map_locks, map_line(first),
 		    map_line(first + batch->nchange - 1), &range);
 		job->is_placed = true;
-		if ((r = media_try(look_up_and_place, job)) < 0)
-			goto out;
 	}
 	if (btt->group == NULL) {
-		r = batch_commit(batch, span, &range);
+		r = batch_commit(batch, look_up_and_place, job, span, &range);
 		if (MUTANT(25) && !job->compose && r == 0)
 			r = media_try(place_whole, job);
-	} else if ((r = fence_own_data(btt->media)) == 0) {
+	} else if ((r = media_try(look_up_and_place, job)) == 0 &&
+	    (r = fence_own_data(btt->media)) == 0) {
 		*ret_group = group_add(btt, job->worker, batch, &range);
 	}
 out:
@@ -371,8 +376,6 @@ write_some(struct btt *btt, struct btt_worker *worker, uint64_t off, size_t len,
 	r = place_and_commit(&job, &worker->span, ret_group);
 	if (r < 0 && btt->group != NULL)
 		batch_unclaim(batch);
-	else
-		count_batch(btt, worker, btt->group == NULL ? 3 : 0);
 	if (MUTANT(30) && r < 0)
 		worker->span.nlane = 0; /* forgotten, not left */
 	lane_span_leave(&worker->span);

@@ -8,7 +8,7 @@ const struct mutant mutants[] = {
 	    "reader-live:line reader", NULL },
 	{ 2, "no map lock", "two-writers", NULL },
 	{ 3, "uses pairs of a lane it does not hold", "two-writers", NULL },
-	{ 4, "no fence after data and log body", "one-write", NULL },
+	{ 4, "no fence after the data", "one-write", NULL },
 	{ 5, "no fence after the log's commit", "one-write", NULL },
 	{ 6, "no fence after the map", "one-write", NULL },
 	{ 7, "log halves in the wrong order", "one-write", NULL },
@@ -25,8 +25,7 @@ const struct mutant mutants[] = {
 	{ 15, "recovery does not complete the map", "one-write", NULL },
 	{ 16, "data one line short", "one-write", NULL },
 	{ 17, "data flushed, but not fenced", NULL,
-	    "it is M4: a copy flushes by itself, and data and log "
-	    "body have one fence" },
+	    "it is M4: a copy flushes by itself, and the data has one fence" },
 	{ 18, "the wrong next sequence number", "one-write", NULL },
 	{ 19, "acknowledged between log and map fence, locks held",
 	    "one-write two-writers readers batches",
@@ -62,7 +61,7 @@ const struct mutant mutants[] = {
 
 	{ 36, "group: no fence after data and bodies", "flushes:page512",
 	    NULL },
-	{ 37, "log body not flushed", "one-write one-write:page64",
+	{ 37, "group: log body not flushed", "one-write one-write:page64",
 	    "both halves of an entry lie in one line and one page: whatever "
 	    "persists the commit persists the body stored before it" },
 	{ 38, "log commit not flushed", "one-write", NULL },

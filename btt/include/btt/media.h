@@ -20,7 +20,8 @@
  *    flushed, before is durable.  On page granularity it does so for every
  *    thread's operations that returned before the call.
  *  - Without a fence, any subset of cache lines may be durable (of a line that
- *    was only stored to: any prefix of its stores).
+ *    was only stored to: any prefix of its stores; not on page granularity,
+ *    where nobody says in which order a page is written).
  *
  * Errors: an operation that returns an error may or may not have taken place.
  * A failed fence is final: the medium is frozen, every later operation but
