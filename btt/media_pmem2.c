@@ -46,7 +46,6 @@ struct media_pmem2 {
 	bool maps_itself;      /* [I] munmap is our business */
 	pmem2_memcpy_fn copy;  /* [I] */
 	pmem2_memset_fn set;   /* [I] */
-	pmem2_drain_fn drain;  /* [I] */
 };
 
 static struct media_pmem2 *
@@ -81,13 +80,6 @@ pmem2_zero(struct media *media, uint64_t off, size_t len)
 	media_note_copy(media, off, len);
 	pmem2->set(pmem2->bytes + off, 0, len, COPY_FLAGS);
 	return 0;
-}
-
-static int
-pmem2_fence(struct media *media)
-{
-	pmem2_of(media)->drain();
-	return media_failed(media);
 }
 
 static void
@@ -172,7 +164,6 @@ pmem2_clear_bad(struct media *media, uint64_t off, size_t len)
 const struct media_ops media_pmem2_ops = {
 	.copy = pmem2_copy,
 	.zero = pmem2_zero,
-	.fence = pmem2_fence,
 	.clear_bad = pmem2_clear_bad,
 	.close = pmem2_close,
 };
@@ -306,7 +297,7 @@ media_pmem2_new(const struct media_backing *backing, enum media_force force,
 	pmem2->set = pmem2_get_memset_fn(pmem2->map);
 	media->words = pmem2->bytes;
 	media->write_back = pmem2_get_flush_fn(pmem2->map);
-	pmem2->drain = pmem2_get_drain_fn(pmem2->map);
+	media->drain = pmem2_get_drain_fn(pmem2->map);
 	if ((r = media_bad_init(media)) < 0)
 		goto fail;
 	if (force == MEDIA_FORCE_NONE && (r = load_badblocks(pmem2)) < 0) {

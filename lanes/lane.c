@@ -222,7 +222,7 @@ is_my_lane(
 }
 
 /* Is the span ours?  Reports if not (LN-1, LN-6). */
-static bool
+static inline bool
 check_span(const struct lane_span *span, struct held_stack *self,
     const char *what, const char *here)
 {

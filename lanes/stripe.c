@@ -82,16 +82,21 @@ index_of(const struct stripe_table *table, uint64_t stripe)
 
 /*
  * The k-th lock of the range in ascending order of index.  A range that wraps
- * is two runs: the wrapped one starts at 0, the other reaches the end.
+ * is two runs: the wrapped one starts at 0, the other reaches the end.  Most
+ * ranges are one lock.
  */
-static struct mutex *
+static inline struct mutex *
 range_mutex(const struct stripe_range *range, uint32_t k)
 {
-	uint32_t count = range->table->count;
-	uint32_t room = count - range->first;
-	uint32_t nwrapped = range->nstripe > room ? range->nstripe - room : 0;
-	uint32_t index = k < nwrapped ? k : range->first + (k - nwrapped);
+	uint32_t index = range->first;
 
+	if (__builtin_expect(range->nstripe > 1, 0)) {
+		uint32_t room = range->table->count - range->first;
+		uint32_t nwrapped =
+		    range->nstripe > room ? range->nstripe - room : 0;
+
+		index = k < nwrapped ? k : range->first + (k - nwrapped);
+	}
 	return &range->table->stripe[index].mutex;
 }
 

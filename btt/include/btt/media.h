@@ -59,7 +59,7 @@ enum media_granularity {
 
 struct media;
 
-/* store64, store32 and flush: NULL where media.words is not. */
+/* store64, store32, flush and fence: NULL where media.words is not. */
 struct media_ops {
 	int (*copy)(
 	    struct media *media, uint64_t off, const void *src, size_t len);
@@ -91,10 +91,12 @@ struct media {
 	/*
 	 * [I] Not NULL: base for those who write, and words are stored there
 	 * and written back by this header, without ops.  A request stores and
-	 * flushes two words a sector, and a call for each is most of its price.
+	 * flushes three words a sector, and a call for each is most of its
+	 * price.
 	 */
 	uint8_t *words;
 	void (*write_back)(const void *start, size_t len); /* [I] with words */
+	void (*drain)(void);   /* [I] with words: waits for write-backs */
 	struct media_bad *bad; /* [I] known bad ranges; NULL: cannot be known */
 	_Atomic unsigned nbad; /* [a] how many; 0 lets everybody pass by */
 };
@@ -441,7 +443,10 @@ media_has_lock(const struct media *media, const void *lock)
 static inline int
 media_fence(struct media *media)
 {
-	return media->ops->fence(media);
+	if (media->words == NULL)
+		return media->ops->fence(media);
+	media->drain();
+	return media_failed(media);
 }
 
 /*
