@@ -5,13 +5,12 @@
  * after it, or after a crash in it, is sound.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
 #include <btt/bad.h>
 
 #include "../support/check_main.h"
 #include "../support/engine_variants.h"
+#include "../support/hands.h"
 
 #define SECTOR VARIANT_SECTOR
 #define NSECTOR 64u
@@ -544,11 +543,6 @@ START_TEST(clear__can_be_stopped)
 END_TEST
 
 /* Writers whose sectors are damaged and cleared under their hands. */
-struct hands {
-	_Atomic bool stop;
-	unsigned index;
-};
-
 static void *
 write_and_look(void *arg)
 {
@@ -560,7 +554,7 @@ write_and_look(void *arg)
 	uint64_t i;
 	int r;
 
-	for (i = 2; !atomic_load(&hands->stop); i++) {
+	for (i = 2; hands_go_on(hands); i++) {
 		write_sector(own, sector, i);
 		r = btt_read(fixture.btt, own, sector * SECTOR, SECTOR, bytes);
 		version = sector_version(bytes, SECTOR, sector);
@@ -573,14 +567,10 @@ write_and_look(void *arg)
 
 START_TEST(clear__goes_with_writes)
 {
-	struct hands hands[2] = { { .index = 1 }, { .index = 2 } };
-	pthread_t threads[2];
+	struct hands hands[2];
 
 	set_up(_i);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL,
-				     write_and_look, &hands[i]),
-		    0);
+	hands_start(hands, 2, 1, write_and_look);
 	for (unsigned i = 0; i < 40; i++) {
 		inject(BTT_AREA_DATA, 11 + i % 2, 1);
 		inject(BTT_AREA_LOG, i * 5, 1);
@@ -589,11 +579,9 @@ START_TEST(clear__goes_with_writes)
 		ck_assert_uint_eq(result.nleft, 0);
 		ck_assert_uint_eq(result.nlog, 1);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		atomic_store(&hands[i].stop, true);
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	hands_stop(hands, 2);
+	for (unsigned i = 0; i < 2; i++)
 		write_sector(worker, 11 + i, 1);
-	}
 	assert_reopens(NSECTOR);
 	fixture_free(&fixture);
 }
@@ -606,7 +594,7 @@ write_elsewhere(void *arg)
 	struct hands *hands = arg;
 	struct btt_worker *own = fixture_worker(&fixture, hands->index);
 
-	for (uint64_t i = 0; !atomic_load(&hands->stop); i++) {
+	for (uint64_t i = 0; hands_go_on(hands); i++) {
 		write_sector(own, 200 + (i * 7 + hands->index) % 400, 1);
 		if (i % 32 == 0)
 			ck_assert_int_eq(btt_flush(fixture.btt, own), 0);
@@ -616,15 +604,11 @@ write_elsewhere(void *arg)
 
 START_TEST(clear__rebuilds_a_map_while_others_write)
 {
-	struct hands hands[2] = { { .index = 1 }, { .index = 2 } };
-	pthread_t threads[2];
+	struct hands hands[2];
 	unsigned nrebuilt = 0;
 
 	set_up(_i);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL,
-				     write_elsewhere, &hands[i]),
-		    0);
+	hands_start(hands, 2, 1, write_elsewhere);
 	for (unsigned i = 0; i < 10; i++) {
 		lose_map(5);
 		ck_assert_int_eq(clear_all(worker), 0);
@@ -632,10 +616,7 @@ START_TEST(clear__rebuilds_a_map_while_others_write)
 		/* If writers have been in the way it is as lost as before. */
 		ck_assert_uint_eq(result.nleft + result.nmap, 1);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		atomic_store(&hands[i].stop, true);
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-	}
+	hands_stop(hands, 2);
 	ck_assert_int_eq(clear_all(worker), 0);
 	ck_assert_uint_eq(result.nleft, 0);
 	ck_assert_uint_ge(nrebuilt, 1);

@@ -5,7 +5,6 @@
  * blocks in the order in which they came about.
  */
 #include <errno.h>
-#include <pthread.h>
 
 #include <errand.h>
 #include <manager_impl.h>
@@ -13,6 +12,7 @@
 
 #include "../support/check_locks.h"
 #include "../support/check_main.h"
+#include "../support/hands.h"
 #include "../support/manager_fixture.h"
 
 #define FAST (UINT64_C(1) << 40)
@@ -240,11 +240,6 @@ START_TEST(scrub__of_many_devices_goes_side_by_side)
 END_TEST
 
 /* Several hands: attach, detach, scrub, plant, clear, cancel. */
-struct hands {
-	_Atomic bool stop;
-	unsigned number;
-};
-
 static void
 one_thing(unsigned what)
 {
@@ -285,31 +280,24 @@ do_things(void *arg)
 {
 	struct hands *hands = arg;
 
-	for (unsigned i = hands->number; !atomic_load(&hands->stop); i += 3)
+	for (unsigned i = hands->index; hands_go_on(hands); i += 3)
 		one_thing(i);
 	return NULL;
 }
 
 START_TEST(errands__go_with_devices_that_come_and_go)
 {
-	struct hands hands[3] = { { .number = 0 }, { .number = 1 },
-		{ .number = 2 } };
-	pthread_t threads[3];
+	struct hands hands[3];
 	unsigned before;
 
 	before = rig_nfd();
-	for (unsigned i = 0; i < 3; i++)
-		ck_assert_int_eq(
-		    pthread_create(&threads[i], NULL, do_things, &hands[i]), 0);
+	hands_start(hands, 3, 0, do_things);
 	for (unsigned i = 0; i < 30; i++) {
 		manager_sleep_ms(10);
 		(void)rig_detach(&rig, "vol", true);
 		rig_attach(&rig, "vol");
 	}
-	for (unsigned i = 0; i < 3; i++) {
-		atomic_store(&hands[i].stop, true);
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-	}
+	hands_stop(hands, 3);
 	ck_assert_uint_eq(rig_nfd(), before);
 	ck_assert_int_eq(rig_end(start("vol", FAST)).state, JOB_DONE);
 }

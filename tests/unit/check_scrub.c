@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -20,6 +19,7 @@
 
 #include "../support/check_main.h"
 #include "../support/engine_variants.h"
+#include "../support/hands.h"
 
 #define SECTOR VARIANT_SECTOR
 #define NSECTOR 300u
@@ -492,11 +492,6 @@ START_TEST(scrub__counts_zeroes_whose_map_is_lost_meanwhile)
 END_TEST
 
 /* What writers do meanwhile is never taken for damage. */
-struct hands {
-	_Atomic bool stop;
-	unsigned index;
-};
-
 static void *
 write_all_over(void *arg)
 {
@@ -508,7 +503,7 @@ write_all_over(void *arg)
 	int r;
 
 	memset(bytes, 0, sizeof(bytes));
-	for (uint64_t i = 1; !atomic_load(&hands->stop); i++) {
+	for (uint64_t i = 1; hands_go_on(hands); i++) {
 		sector = i * 31 % (fixture.geometry.nsector - run);
 		r = i % 5 == 0
 		    ? btt_zero(fixture.btt, own, sector * SECTOR, run * SECTOR)
@@ -523,16 +518,12 @@ write_all_over(void *arg)
 
 START_TEST(scrub__raises_no_false_alarm_under_writes)
 {
-	struct hands hands[2] = { { .index = 1 }, { .index = 2 } };
+	struct hands hands[2];
 	struct btt_clear_options options = { .count = 0 };
 	struct btt_clear_result cleared;
-	pthread_t threads[2];
 
 	set_up(_i);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL,
-				     write_all_over, &hands[i]),
-		    0);
+	hands_start(hands, 2, 1, write_all_over);
 	for (unsigned i = 0; i < 10; i++) {
 		scrub_all(worker, i % 2 == 0 ? SECTOR : 1 << 20);
 		ck_assert_msg(ntold == 0, "%s: %s", told.name, told.text);
@@ -546,10 +537,7 @@ START_TEST(scrub__raises_no_false_alarm_under_writes)
 		    btt_clear_bad(fixture.btt, worker, &options, &cleared), 0);
 		ck_assert_uint_eq(cleared.nleft, 0);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		atomic_store(&hands[i].stop, true);
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-	}
+	hands_stop(hands, 2);
 	ck_assert_int_eq(btt_flush(fixture.btt, worker), 0);
 	fixture_check(fixture.media);
 	fixture_free(&fixture);
@@ -566,7 +554,7 @@ clear_again_and_again(void *arg)
 	};
 	struct btt_clear_result cleared;
 
-	while (!atomic_load(&hands->stop))
+	while (hands_go_on(hands))
 		ck_assert_int_eq(
 		    btt_clear_bad(fixture.btt, own, &options, &cleared), 0);
 	return NULL;
@@ -578,14 +566,12 @@ clear_again_and_again(void *arg)
  */
 START_TEST(scrub__goes_with_inject_and_clear)
 {
-	struct hands hands = { .index = 1 };
+	struct hands hands;
 	struct btt_clear_options options;
 	struct btt_clear_result cleared;
-	pthread_t thread;
 
 	set_up(_i);
-	ck_assert_int_eq(
-	    pthread_create(&thread, NULL, clear_again_and_again, &hands), 0);
+	hands_start(&hands, 1, 1, clear_again_and_again);
 	for (uint64_t i = 0; i < 10; i++) {
 		ck_assert_int_eq(
 		    btt_inject_bad(fixture.btt, BTT_AREA_DATA, i * 7, 3,
@@ -600,8 +586,7 @@ START_TEST(scrub__goes_with_inject_and_clear)
 		    0);
 		scrub_all(worker, 64 * SECTOR);
 	}
-	atomic_store(&hands.stop, true);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	hands_stop(&hands, 1);
 	options = (struct btt_clear_options){
 		.count = fixture.geometry.nsector,
 	};
