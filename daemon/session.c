@@ -24,6 +24,9 @@
 #define WAKE_SIGNAL SIGUSR1
 #define WAKE_INTERVAL_MS 10
 
+/* Workers that wait for requests: one a CPU, and this many. */
+#define NWAITING_MIN 4
+
 /* Only the worker writes it: no read-modify-write is needed. */
 void
 worker_take_turn(struct worker *worker)
@@ -37,9 +40,15 @@ worker_take_turn(struct worker *worker)
 static ssize_t
 serve_one(struct worker *worker)
 {
+	struct session *session = worker->session;
 	ssize_t n;
 
-	if ((n = worker_receive(worker)) <= 0)
+	if (session->has_reserve && !reserve_enter(&session->reserve))
+		return 0;
+	n = worker_receive(worker);
+	if (session->has_reserve)
+		reserve_leave(&session->reserve);
+	if (n <= 0)
 		return n;
 	worker_take_turn(worker);
 	worker_serve(worker, (size_t)n);
@@ -136,6 +145,14 @@ install_wake(void)
 	return sigaction(WAKE_SIGNAL, &action, NULL) != 0 ? -errno : 0;
 }
 
+static uint32_t
+choose_nwaiting(void)
+{
+	long ncpu = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return ncpu < NWAITING_MIN ? NWAITING_MIN : (uint32_t)ncpu;
+}
+
 static int
 open_agreed(struct session *session, int agreed_fd)
 {
@@ -177,6 +194,8 @@ session_open(int fd, int agreed_fd, const struct fs_context *context,
 	session->fd = fd;
 	session->nworker = nworker;
 	session->nring = nring;
+	session->has_reserve = nworker > choose_nwaiting();
+	reserve_init(&session->reserve, choose_nwaiting());
 	session->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	session->info.buffers_locked = true;
 	session->agreed_fd = -1;
@@ -343,6 +362,7 @@ session_stop(struct session *session, int timeout_ms)
 
 	if (!all_left(session, timeout_ms)) {
 		atomic_store(&session->stopping, true);
+		reserve_end(&session->reserve);
 		/* A signal that comes just before read(2) is lost: repeat. */
 		do {
 			for (i = 0; i < session->nstarted; i++)
@@ -373,6 +393,7 @@ session_close(struct session *session)
 		worker_fini(&session->workers[i]);
 	if (session->ended_fd >= 0)
 		(void)close(session->ended_fd);
+	reserve_fini(&session->reserve);
 	session_kept_unmap(session->agreed);
 	if (session->agreed_fd >= 0)
 		(void)close(session->agreed_fd); /* memory */

@@ -16,6 +16,7 @@
 
 #include "fs_io.h"
 #include "io_stats.h"
+#include "reserve.h"
 #include "ring.h"
 #include "session.h"
 #include "session_kept.h"
@@ -76,6 +77,8 @@ struct session {
 	_Atomic unsigned nrunning;    /* [a] workers that have not left */
 	_Atomic bool stopping;        /* [a] leave after this request */
 	_Atomic int failure;          /* [a] first errno of read(2), negative */
+	bool has_reserve;             /* [I] there are more than shall wait */
+	struct reserve reserve;       /* for those without a ring */
 	struct worker workers[];      /* each its thread's */
 };
 

@@ -5,6 +5,7 @@ bttfs_unit_test(options ONE_THREAD LIBS bttfs_devices)
 bttfs_unit_test(fs_io LIBS bttfs_devices)
 bttfs_unit_test(fd_store ONE_THREAD LIBS bttfs_devices)
 bttfs_unit_test(lock_watch LIBS bttfs_devices)
+bttfs_unit_test(reserve LIBS bttfs_devices)
 bttfs_unit_test(io_stats LIBS bttfs_devices)
 target_link_options(check_io_stats PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
