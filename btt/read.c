@@ -90,7 +90,8 @@ prefetch_data(const uint8_t *data)
 
 /* Enter what the map says of the i-th sector, just loaded, into the window. */
 static INLINE int
-enter(struct read_job *job, unsigned i, uint32_t entry, uint64_t *ret_name)
+enter(
+    const struct read_job *job, unsigned i, uint32_t entry, uint64_t *ret_name)
 {
 	struct read_window *window = &job->worker->window;
 	const struct arena *arena = job->arena;
@@ -120,7 +121,7 @@ enter(struct read_job *job, unsigned i, uint32_t entry, uint64_t *ret_name)
 
 /* Until what is published of the i-th sector, now entry, is in the map. */
 static __attribute__((noinline)) int
-publish_anew(struct read_job *job, unsigned i, uint32_t entry)
+publish_anew(const struct read_job *job, unsigned i, uint32_t entry)
 {
 	uint32_t published;
 	uint64_t name;
@@ -139,24 +140,27 @@ publish_anew(struct read_job *job, unsigned i, uint32_t entry)
 }
 
 static INLINE int
-publish_window(struct read_job *job, unsigned n)
+publish_window(const struct read_job *shared, unsigned n)
 {
-	struct btt_worker *worker = job->worker;
+	/* A copy, or each name that is stored has all of it loaded again. */
+	const struct read_job job = *shared;
+	struct rtt_slot *slot = job.worker->slot;
+	const uint32_t *published = &job.worker->window.entry[job.begin];
 	uint32_t entry;
 	uint64_t name;
 	int r;
 
 	for (unsigned i = 0; i < n; i++) {
-		entry = map_read(job->arena, job->premap + i);
-		if ((r = enter(job, i, entry, &name)) < 0)
+		entry = map_read(job.arena, job.premap + i);
+		if ((r = enter(&job, i, entry, &name)) < 0)
 			return r;
-		rtt_note(worker->slot, job->begin + i, name);
+		rtt_note(slot, job.begin + i, name);
 	}
-	rtt_publish(worker->slot, job->begin + n);
+	rtt_publish(slot, job.begin + n);
 	for (unsigned i = 0; i < n && !MUTANT(11); i++) {
-		entry = map_read(job->arena, job->premap + i);
-		if (entry != worker->window.entry[job->begin + i] &&
-		    (r = publish_anew(job, i, entry)) < 0)
+		entry = map_read(job.arena, job.premap + i);
+		if (entry != published[i] &&
+		    (r = publish_anew(shared, i, entry)) < 0)
 			return r;
 	}
 	return 0;
