@@ -408,10 +408,20 @@ mkloop() {
 	defer losetup -d "$loop"
 }
 rmloop() {
+	local what
+	what=$(loop_file "$1")
 	losetup -d "$1" || fail "$1 cannot be detached"
 	forget losetup -d "$1"
-	# It goes away once its last user has let go, udev perhaps.
-	wait_for 30 is_free_loop "$1" || fail "$1 is still attached"
+	# It goes away once its last user has let go, udev perhaps; and may be
+	# another test's at once.
+	wait_for 30 has_let_go "$1" "$what" || fail "$1 is still attached"
+}
+# loop_file LOOP: the inode and the device of what it shows, or nothing.
+loop_file() {
+	losetup -n -O BACK-INO,BACK-MAJ:MIN "$1" 2>/dev/null | xargs
+}
+has_let_go() {
+	[ "$(loop_file "$1")" != "$2" ]
 }
 is_free_loop() {
 	! losetup "$1" >/dev/null 2>&1
