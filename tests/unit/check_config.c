@@ -313,6 +313,7 @@ main(void)
 
 	suite = suite_create("config");
 	tcase = tcase_create("config");
+	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, NULL, forget);
 	tcase_add_test(tcase, config_parse__has_a_section_for_each_device);
 	tcase_add_test(tcase, config_parse__may_be_without_devices);
