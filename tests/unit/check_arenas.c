@@ -440,18 +440,23 @@ START_TEST(open__of_a_damaged_later_arena_writes_nothing)
 }
 END_TEST
 
-/* A block twice, in the map of a later arena. */
+/*
+ * A block twice, in the map of a later arena: the last, since the maps of whole
+ * ones are too large to be looked through.
+ */
 START_TEST(open__looks_for_owners_in_every_arena)
 {
 	const struct le32 word = le32_encode(MAP_NORMAL | 8);
+	const unsigned last = NARENA - 1;
+	char text[64];
 
 	make(REST_ARENA);
 	learn(NARENA);
 	interrupt(0, 30);
-	put(arena_off(2) + infos[2].mapoff + 7 * 4, &word, sizeof(word));
+	put(arena_off(last) + infos[last].mapoff + 7 * 4, &word, sizeof(word));
 	ck_assert_int_eq(try_open(false), -EUCLEAN);
-	ck_assert_ptr_nonnull(
-	    strstr(error.text, "arena 2: block 8 of sector 8"));
+	snprintf(text, sizeof(text), "arena %u: block 8 of sector 8", last);
+	ck_assert_msg(strstr(error.text, text) != NULL, "%s", error.text);
 	ck_assert_uint_eq(map_word(0, 30), 0);
 	open_well(true);
 	ck_assert_uint_eq(shows(0, 30), 1);
