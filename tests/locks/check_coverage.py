@@ -25,7 +25,7 @@ import sys
 LAYERS = ["lanes", "btt", "daemon"]
 # Taken with nothing held, and nothing is taken under them.
 ALONE = {"caretaker", "check-bitmap", "device-attr", "kernel-idle",
-         "lock-watch"}
+         "lock-watch", "reserve"}
 # The validator's own, for locks that are gone.
 OWN = {"destroyed lock"}
 # Labels of tests that run no code of ours with locks in it, or that misuse
