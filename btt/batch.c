@@ -199,38 +199,24 @@ store_commit(struct arena *arena, const struct change *change, uint64_t off)
 	    arena->pair[change->pair].next_seq);
 }
 
-typedef int
-half_fn(struct arena *arena, const struct change *change, uint64_t off);
-
-/* One half of all entries, and the start of their write-back. */
-static inline int
-store_halves(struct arena *arena, const struct change *change, unsigned n,
-    half_fn *store, bool flushed)
+int
+changes_store_entries(struct arena *arena, const struct change *change,
+    unsigned n, bool *ret_begun)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < n && r == 0; i++, change++) {
 		uint64_t off = change_flog_off(arena, change);
 
-		r = store(arena, change, off);
-		if (r == 0 && flushed)
+		r = MUTATE(7, store_body, store_commit)(arena, change, off);
+		if (r < 0)
+			return r;
+		*ret_begun = true;
+		r = MUTATE(7, store_commit, store_body)(arena, change, off);
+		if (r == 0 && !MUTANT(38))
 			r = flog_flush(arena->media, off);
 	}
 	return r;
-}
-
-int
-changes_store_bodies(
-    struct arena *arena, const struct change *change, unsigned n)
-{
-	return store_halves(arena, change, n, store_body, !MUTANT(37));
-}
-
-int
-changes_store_commits(
-    struct arena *arena, const struct change *change, unsigned n)
-{
-	return store_halves(arena, change, n, store_commit, !MUTANT(38));
 }
 
 int
@@ -287,11 +273,8 @@ struct commit {
 	struct batch *batch;
 	batch_prepare_fn *prepare;
 	void *arg;
-	enum {
-		COMMIT_DATA,
-		COMMIT_LOG,
-		COMMIT_MAP
-	} round; /* that has begun to commit */
+	bool is_logged; /* an entry may be committed */
+	bool is_mapped; /* a map entry may be stored */
 };
 
 static int
@@ -301,30 +284,16 @@ prepare_data(struct commit *commit)
 }
 
 /*
- * Whole entries, with one write-back each.  An error in the first body leaves
- * the older halves older still; from the first commit on it leaves entries that
- * may or may not be committed.  Recovery decides; until then the pairs rest.
+ * From the first commit on an error leaves entries that may or may not be
+ * committed.  Recovery decides; until then the pairs rest.
  */
 static int
 store_entries(struct commit *commit)
 {
-	const struct batch *batch = commit->batch;
-	struct arena *arena = batch->arena;
-	int r = 0;
+	struct batch *batch = commit->batch;
 
-	for (unsigned i = 0; i < batch->nchange && r == 0; i++) {
-		const struct change *change = &batch->change[i];
-		uint64_t off = change_flog_off(arena, change);
-
-		r = MUTATE(7, store_body, store_commit)(arena, change, off);
-		if (r < 0)
-			return r;
-		commit->round = COMMIT_LOG;
-		r = MUTATE(7, store_commit, store_body)(arena, change, off);
-		if (r == 0 && !MUTANT(38))
-			r = flog_flush(arena->media, off);
-	}
-	return r;
+	return changes_store_entries(
+	    batch->arena, batch->change, batch->nchange, &commit->is_logged);
 }
 
 static int
@@ -364,7 +333,7 @@ run_commit(void *arg)
 	if ((r = run_round(
 		 commit, MUTATE(28, store_entries, store_map), !MUTANT(5))) < 0)
 		return r;
-	commit->round = COMMIT_MAP;
+	commit->is_mapped = true;
 	return run_round(
 	    commit, MUTATE(28, store_map, store_entries), !MUTANT(6));
 }
@@ -373,18 +342,16 @@ int
 batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
     const struct lane_span *span, const struct stripe_range *range)
 {
-	struct commit commit = { batch, prepare, arg, COMMIT_DATA };
+	struct commit commit = { batch, prepare, arg, false, false };
 	struct arena *arena = batch->arena;
 	int r;
 
-	/* On pages an entry does not persist in the order of its stores. */
-	assert(arena->media->granularity != MEDIA_PAGE);
 	assert(span->nlane > 0 &&
 	    stripe_range_covers(range, map_line(batch->change[0].premap)));
 	r = media_try(run_commit, &commit);
-	if (r < 0 && commit.round == COMMIT_DATA)
+	if (r < 0 && !commit.is_logged)
 		return r;
-	if (r < 0 && !(MUTANT(27) && commit.round == COMMIT_MAP))
+	if (r < 0 && !(MUTANT(27) && commit.is_mapped))
 		arena_fail(arena, r, media_failed(arena->media) == 0);
 	else
 		changes_advance_pairs(arena, batch->change, batch->nchange);

@@ -17,12 +17,8 @@
  * before its commit would leave a block with two owners.
  *
  * A body must not be durable after its commit, which would name a stranger's
- * block.  Media that are written by line see to that: an entry is in one line,
- * of which any prefix of its stores may persist, and nothing else (media.h).
- * On pages, whose write-back is nobody's to order, and so for all groups,
- * bodies are a round with the data:
- *
- *	data and flog bodies | fence | flog commits | fence | map | fence
+ * block.  Media see to that: an entry is in one line, of which any prefix of
+ * its stores may persist, and nothing else (media.h).
  */
 #include <stdint.h>
 
@@ -78,7 +74,7 @@ int batch_look_up(struct batch *batch) BTT_MUST_CHECK;
 typedef int batch_prepare_fn(void *arg);
 
 /*
- * Make the batch durable and visible, on media that are not MEDIA_PAGE.
+ * Make the batch durable and visible.
  * prepare, which may be NULL, looks up what the sectors have and places data,
  * if that is not done already; an error of it changes nothing.
  * On success the pairs' free blocks are the old ones.  On failure before the
@@ -93,10 +89,9 @@ int batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
  * The steps of a commit on any changes of an arena: stores and the start of
  * their write-back, no fence.  Inside media_try().
  */
-int changes_store_bodies(struct arena *arena, const struct change *change,
-    unsigned n) BTT_MUST_CHECK;
-int changes_store_commits(struct arena *arena, const struct change *change,
-    unsigned n) BTT_MUST_CHECK;
+/* *ret_begun becomes true when an entry may be committed from then on. */
+int changes_store_entries(struct arena *arena, const struct change *change,
+    unsigned n, bool *ret_begun) BTT_MUST_CHECK;
 int changes_store_map(struct arena *arena, const struct change *change,
     unsigned n) BTT_MUST_CHECK;
 /* After the last fence: what was old is free, the other half is older. */

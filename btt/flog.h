@@ -100,9 +100,9 @@ flog_store_half(
  * 8-byte store each, and the start of their write-back.  A crash between them
  * leaves a body under the old sequence number, which is the older half still.
  *
- * An entry lies within one line, and stores to one line persist in their
- * order: where media are written by line, body and commit may be stored one
- * after the other, and flog_flush called once, with no fence between them.
+ * An entry lies within one line, and stores to one line persist in their order
+ * (media.h): body and commit may be stored one after the other, and flog_flush
+ * called once, with no fence between them.
  */
 static inline BTT_MUST_CHECK int
 flog_store_body(

@@ -32,7 +32,7 @@ struct group_state {
 	struct arena_changes *arena; /* [C] */
 	/* [C] what the last commit took, and how many sectors it had */
 	uint64_t last_ns, last_nsector;
-	struct kept_header *kept;    /* [I] NULL: nothing outlives us */
+	struct kept_header *kept; /* [I] NULL: nothing outlives us */
 	/* [a] relaxed, for statistics */
 	_Atomic uint64_t nfence;
 	_Atomic uint64_t ncommit;
@@ -301,31 +301,36 @@ collect(void *arg)
 	return 0;
 }
 
-typedef int
-changes_fn(struct arena *arena, const struct change *change, unsigned n);
-
 struct round_job {
 	struct arena *arena;
-	changes_fn *store;
 	const struct change *change;
 	unsigned n;
 };
 
 static int
-run_stores(void *arg)
+store_entries(void *arg)
 {
 	const struct round_job *job = arg;
+	bool begun; /* a group that fails does so as a whole */
 
-	return job->store(job->arena, job->change, job->n);
+	return changes_store_entries(job->arena, job->change, job->n, &begun);
 }
 
 /* The log entries of the group's pairs are the group's (I2). */
 static int
-store_log(struct arena *arena, struct arena_changes *changes, changes_fn *store)
+store_log(struct arena *arena, struct arena_changes *changes)
 {
-	struct round_job job = { arena, store, changes->change, changes->n };
+	struct round_job job = { arena, changes->change, changes->n };
 
-	return media_try(run_stores, &job);
+	return media_try(store_entries, &job);
+}
+
+static int
+store_line(void *arg)
+{
+	const struct round_job *job = arg;
+
+	return changes_store_map(job->arena, job->change, job->n);
 }
 
 /*
@@ -333,9 +338,9 @@ store_log(struct arena *arena, struct arena_changes *changes, changes_fn *store)
  * group may be set to zero at this moment (I5).
  */
 static int
-store_map(struct arena *arena, struct arena_changes *changes, changes_fn *store)
+store_map(struct arena *arena, struct arena_changes *changes)
 {
-	struct round_job job = { arena, store, changes->change, 0 };
+	struct round_job job = { arena, changes->change, 0 };
 	const struct change *end = changes->change + changes->n;
 	struct stripe_range range;
 	int r = 0;
@@ -348,29 +353,35 @@ store_map(struct arena *arena, struct arena_changes *changes, changes_fn *store)
 		    map_line(job.change[job.n].premap) == line)
 			job.n++;
 		stripe_lock(arena->map_locks, line, line, &range);
-		r = media_try(run_stores, &job);
+		r = media_try(store_line, &job);
 		stripe_unlock(&range);
 	}
 	return r;
 }
 
-/* One of the three rounds over all arenas, with its sync. */
+static int
+sync_round(struct btt *btt, bool fenced)
+{
+	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
+	return fenced ? media_fence(btt->media) : 0;
+}
+
+/* One of the rounds that store, over all arenas, with its sync. */
 static int
 do_round(struct btt *btt,
-    int (*round)(struct arena *, struct arena_changes *, changes_fn *),
-    changes_fn *store, bool fenced)
+    int (*store)(struct arena *arena, struct arena_changes *changes),
+    bool fenced)
 {
 	int r;
 
 	for (uint32_t i = 0; i < MUTATE(85, btt->narena, 1); i++) {
 		if (btt->group->arena[i].n == 0)
 			continue;
-		r = round(&btt->arena[i], &btt->group->arena[i], store);
+		r = store(&btt->arena[i], &btt->group->arena[i]);
 		if (r < 0)
 			return r;
 	}
-	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
-	return fenced ? media_fence(btt->media) : 0;
+	return sync_round(btt, fenced);
 }
 
 static void
@@ -431,21 +442,16 @@ commit_group(struct btt *btt, uint64_t *ret_g)
 	 * page granularity the first sync covers it; elsewhere each has fenced
 	 * its own.
 	 */
-	if ((r = do_round(btt, store_log,
-		 MUTATE(51, changes_store_bodies, changes_store_commits),
-		 !MUTANT(36))) < 0)
+	if ((r = MUTANT(51) ? do_round(btt, store_log, true)
+			    : sync_round(btt, !MUTANT(36))) < 0)
 		goto fail;
 	if (!job.any)
 		return 0;
-	if ((r = do_round(btt, store_log,
-		 MUTATE(51, changes_store_commits, changes_store_bodies),
-		 !MUTANT(49))) < 0)
+	if ((r = do_round(btt, store_log, !MUTANT(49))) < 0)
 		goto fail;
 	if (MUTANT(45))
 		clear_overlays(btt, job.g);
-	if ((r = do_round(btt, store_map, changes_store_map, !MUTANT(50))) <
-		0 &&
-	    !MUTANT(48))
+	if ((r = do_round(btt, store_map, !MUTANT(50))) < 0 && !MUTANT(48))
 		goto fail;
 	retire(btt, job.g);
 	return 0;

@@ -59,11 +59,9 @@ const struct mutant mutants[] = {
 	    "devices live in the daemon: detach__waits_for_who_is_inside of "
 	    "check_manager, under ASan and TSan" },
 
-	{ 36, "group: no fence after data and bodies", "flushes:page512",
-	    NULL },
-	{ 37, "group: log body not flushed", "one-write one-write:page64",
-	    "both halves of an entry lie in one line and one page: whatever "
-	    "persists the commit persists the body stored before it" },
+	{ 36, "group: no fence after the data", "flushes:page512", NULL },
+	{ 37, "group: log body not flushed", NULL,
+	    "both halves of an entry have one write-back" },
 	{ 38, "log commit not flushed", "one-write", NULL },
 	{ 39, "map not flushed", "one-write", NULL },
 	{ 40, "group: acknowledged before it is durable",
@@ -81,9 +79,10 @@ const struct mutant mutants[] = {
 	    "flushes overwrites", NULL },
 	{ 48, "group: pairs advance although the map round failed",
 	    "faults-flush", NULL },
-	{ 49, "group: no fence after the commits", "flushes", NULL },
+	{ 49, "group: no fence after the log", "flushes", NULL },
 	{ 50, "group: no fence after the map", "flushes", NULL },
-	{ 51, "group: commits before bodies", "flushes", NULL },
+	{ 51, "group: log stored before the data's fence", "flushes:page512",
+	    NULL },
 	{ 52, "group: writer does not look again whether it was closed",
 	    "flushes overwrites four", NULL },
 	{ 53, "group: pairs handed back when it is closed",
