@@ -156,14 +156,6 @@ batch_read_old(struct batch *batch, const struct stripe_range *range)
 	return media_try(look_up, batch);
 }
 
-/* Where the log entry goes that tells of a change: over the older half. */
-static inline uint64_t
-change_flog_off(const struct arena *arena, const struct change *change)
-{
-	return arena_flog_off(
-	    arena, change->pair, arena->pair[change->pair].older);
-}
-
 /*
  * The log's form of the map entry that is replaced: plain numbers, as Linux
  * writes them and ndctl wants them, but for E, which says that the freed block
@@ -182,39 +174,35 @@ log_old_map(const struct arena *arena, const struct change *change)
 	return state == MAP_STATE_ERROR ? MAP_ERROR | block : block;
 }
 
-/* The two halves of the entry at off that tells of a change. */
-static inline int
-store_body(struct arena *arena, const struct change *change, uint64_t off)
-{
-	return flog_store_body(
-	    arena->media, off, change->premap, log_old_map(arena, change));
-}
-
-static inline int
-store_commit(struct arena *arena, const struct change *change, uint64_t off)
-{
-	uint32_t flags = arena->layout == BTT_LAYOUT_POOL ? MAP_NORMAL : 0;
-
-	return flog_store_commit(arena->media, off, flags | change->new_block,
-	    arena->pair[change->pair].next_seq);
-}
-
 int
-changes_store_entries(struct arena *arena, const struct change *change,
-    unsigned n, bool *ret_begun)
+changes_store_bodies(
+    struct arena *arena, const struct change *change, unsigned n)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < n && r == 0; i++, change++) {
-		uint64_t off = change_flog_off(arena, change);
+		const struct flog_pair *pair = &arena->pair[change->pair];
 
-		r = MUTATE(7, store_body, store_commit)(arena, change, off);
-		if (r < 0)
-			return r;
-		*ret_begun = true;
-		r = MUTATE(7, store_commit, store_body)(arena, change, off);
-		if (r == 0 && !MUTANT(38))
-			r = flog_flush(arena->media, off);
+		r = flog_store_body(arena->media,
+		    arena_flog_off(arena, change->pair, pair->older),
+		    change->premap, log_old_map(arena, change));
+	}
+	return r;
+}
+
+int
+changes_store_commits(
+    struct arena *arena, const struct change *change, unsigned n)
+{
+	uint32_t flags = arena->layout == BTT_LAYOUT_POOL ? MAP_NORMAL : 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < n && r == 0; i++, change++) {
+		const struct flog_pair *pair = &arena->pair[change->pair];
+
+		r = flog_store_commit(arena->media,
+		    arena_flog_off(arena, change->pair, pair->older),
+		    flags | change->new_block, pair->next_seq);
 	}
 	return r;
 }
@@ -273,48 +261,24 @@ struct commit {
 	struct batch *batch;
 	batch_prepare_fn *prepare;
 	void *arg;
-	bool is_logged; /* an entry may be committed */
-	bool is_mapped; /* a map entry may be stored */
+	bool is_logged; /* entries may be committed */
 };
 
-static int
-prepare_data(struct commit *commit)
-{
-	return commit->prepare == NULL ? 0 : commit->prepare(commit->arg);
-}
+typedef int
+changes_fn(struct arena *arena, const struct change *change, unsigned n);
 
-/*
- * From the first commit on an error leaves entries that may or may not be
- * committed.  Recovery decides; until then the pairs rest.
- */
-static int
-store_entries(struct commit *commit)
-{
-	struct batch *batch = commit->batch;
-
-	return changes_store_entries(
-	    batch->arena, batch->change, batch->nchange, &commit->is_logged);
-}
-
-static int
-store_map(struct commit *commit)
-{
-	struct batch *batch = commit->batch;
-
-	return changes_store_map(batch->arena, batch->change, batch->nchange);
-}
-
-/* What one round changes, then the fence that ends it. */
+/* Stores of one kind for all sectors, then the fence that ends them. */
 static inline int
-run_round(struct commit *commit, int (*store)(struct commit *), bool fenced)
+store_and_fence(const struct batch *batch, changes_fn *store, bool fenced)
 {
 	int r;
 
-	if ((r = store(commit)) < 0)
+	r = store(batch->arena, batch->change, batch->nchange);
+	if (r < 0)
 		return r;
-	if (MUTANT(19) && store == store_map)
+	if (MUTANT(19) && store == changes_store_map)
 		HOOK_POINT("early acknowledgement");
-	r = fenced ? media_fence(commit->batch->arena->media) : 0;
+	r = fenced ? media_fence(batch->arena->media) : 0;
 	return MUTATE(29, r, 0);
 }
 
@@ -323,26 +287,42 @@ static int
 run_commit(void *arg)
 {
 	struct commit *commit = arg;
+	const struct batch *batch = commit->batch;
 	int r;
 
-	/* A crash or an error in here changes nothing. */
-	if ((r = run_round(commit, prepare_data, !MUTANT(4))) < 0)
+	if (commit->prepare != NULL && (r = commit->prepare(commit->arg)) < 0)
+		return r;
+	/*
+	 * A crash or an error in here leaves new bodies under old sequence
+	 * numbers: the older halves are the older halves still.
+	 */
+	if ((r = store_and_fence(batch,
+		 MUTATE(7, changes_store_bodies, changes_store_commits),
+		 !MUTANT(4))) < 0)
 		return r;
 	if (MUTANT(20))
 		HOOK_POINT("early acknowledgement");
-	if ((r = run_round(
-		 commit, MUTATE(28, store_entries, store_map), !MUTANT(5))) < 0)
+
+	/*
+	 * From here on an error leaves entries that may or may not be
+	 * committed.  Recovery decides; until then the pairs rest.
+	 */
+	commit->is_logged = true;
+	if ((r = store_and_fence(batch,
+		 MUTATE(7, MUTATE(28, changes_store_commits, changes_store_map),
+		     changes_store_bodies),
+		 !MUTANT(5))) < 0)
 		return r;
-	commit->is_mapped = true;
-	return run_round(
-	    commit, MUTATE(28, store_map, store_entries), !MUTANT(6));
+	r = store_and_fence(batch,
+	    MUTATE(28, changes_store_map, changes_store_commits), !MUTANT(6));
+	return MUTATE(27, r, 0);
 }
 
 int
 batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
     const struct lane_span *span, const struct stripe_range *range)
 {
-	struct commit commit = { batch, prepare, arg, false, false };
+	struct commit commit = { batch, prepare, arg, false };
 	struct arena *arena = batch->arena;
 	int r;
 
@@ -351,7 +331,7 @@ batch_commit(struct batch *batch, batch_prepare_fn *prepare, void *arg,
 	r = media_try(run_commit, &commit);
 	if (r < 0 && !commit.is_logged)
 		return r;
-	if (r < 0 && !(MUTANT(27) && commit.is_mapped))
+	if (r < 0)
 		arena_fail(arena, r, media_failed(arena->media) == 0);
 	else
 		changes_advance_pairs(arena, batch->change, batch->nchange);

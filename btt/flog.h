@@ -91,18 +91,19 @@ static inline int
 flog_store_half(
     struct media *media, uint64_t off, uint32_t first, uint32_t second)
 {
-	return media_store64(
+	int r;
+
+	r = media_store64(
 	    media, off, le64_encode((uint64_t)second << 32 | first));
+	if (r < 0 || MUTANT(off % 16 == 0 ? 37 : 38))
+		return r;
+	return media_flush(media, off, sizeof(struct le64));
 }
 
 /*
  * The two halves of an entry at off (bytes on the medium, 16-aligned), one
  * 8-byte store each, and the start of their write-back.  A crash between them
  * leaves a body under the old sequence number, which is the older half still.
- *
- * An entry lies within one line, and stores to one line persist in their order
- * (media.h): body and commit may be stored one after the other, and flog_flush
- * called once, with no fence between them.
  */
 static inline BTT_MUST_CHECK int
 flog_store_body(
@@ -124,12 +125,6 @@ flog_store_commit(
 		    off + offsetof(struct flog_media, seq), le32_encode(seq));
 	return flog_store_half(
 	    media, off + offsetof(struct flog_media, new_map), new_map, seq);
-}
-
-static inline BTT_MUST_CHECK int
-flog_flush(struct media *media, uint64_t off)
-{
-	return media_flush(media, off, sizeof(struct flog_media));
 }
 
 #endif

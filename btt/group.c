@@ -14,6 +14,8 @@
 #include "map.h"
 #include "overlay.h"
 
+#define GATHER_MAX_NS UINT64_C(200000)
+
 /* Changes of one arena in the group that is being committed. */
 struct arena_changes {
 	unsigned n;
@@ -301,36 +303,31 @@ collect(void *arg)
 	return 0;
 }
 
+typedef int
+changes_fn(struct arena *arena, const struct change *change, unsigned n);
+
 struct round_job {
 	struct arena *arena;
+	changes_fn *store;
 	const struct change *change;
 	unsigned n;
 };
 
 static int
-store_entries(void *arg)
+run_stores(void *arg)
 {
 	const struct round_job *job = arg;
-	bool begun; /* a group that fails does so as a whole */
 
-	return changes_store_entries(job->arena, job->change, job->n, &begun);
+	return job->store(job->arena, job->change, job->n);
 }
 
 /* The log entries of the group's pairs are the group's (I2). */
 static int
-store_log(struct arena *arena, struct arena_changes *changes)
+store_log(struct arena *arena, struct arena_changes *changes, changes_fn *store)
 {
-	struct round_job job = { arena, changes->change, changes->n };
+	struct round_job job = { arena, store, changes->change, changes->n };
 
-	return media_try(store_entries, &job);
-}
-
-static int
-store_line(void *arg)
-{
-	const struct round_job *job = arg;
-
-	return changes_store_map(job->arena, job->change, job->n);
+	return media_try(run_stores, &job);
 }
 
 /*
@@ -338,9 +335,9 @@ store_line(void *arg)
  * group may be set to zero at this moment (I5).
  */
 static int
-store_map(struct arena *arena, struct arena_changes *changes)
+store_map(struct arena *arena, struct arena_changes *changes, changes_fn *store)
 {
-	struct round_job job = { arena, changes->change, 0 };
+	struct round_job job = { arena, store, changes->change, 0 };
 	const struct change *end = changes->change + changes->n;
 	struct stripe_range range;
 	int r = 0;
@@ -353,35 +350,29 @@ store_map(struct arena *arena, struct arena_changes *changes)
 		    map_line(job.change[job.n].premap) == line)
 			job.n++;
 		stripe_lock(arena->map_locks, line, line, &range);
-		r = media_try(store_line, &job);
+		r = media_try(run_stores, &job);
 		stripe_unlock(&range);
 	}
 	return r;
 }
 
-static int
-sync_round(struct btt *btt, bool fenced)
-{
-	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
-	return fenced ? media_fence(btt->media) : 0;
-}
-
-/* One of the rounds that store, over all arenas, with its sync. */
+/* One of the three rounds over all arenas, with its sync. */
 static int
 do_round(struct btt *btt,
-    int (*store)(struct arena *arena, struct arena_changes *changes),
-    bool fenced)
+    int (*round)(struct arena *, struct arena_changes *, changes_fn *),
+    changes_fn *store, bool fenced)
 {
 	int r;
 
 	for (uint32_t i = 0; i < MUTATE(85, btt->narena, 1); i++) {
 		if (btt->group->arena[i].n == 0)
 			continue;
-		r = store(&btt->arena[i], &btt->group->arena[i]);
+		r = round(&btt->arena[i], &btt->group->arena[i], store);
 		if (r < 0)
 			return r;
 	}
-	return sync_round(btt, fenced);
+	atomic_fetch_add_explicit(&btt->group->nfence, 1, memory_order_relaxed);
+	return fenced ? media_fence(btt->media) : 0;
 }
 
 static void
@@ -442,16 +433,21 @@ commit_group(struct btt *btt, uint64_t *ret_g)
 	 * page granularity the first sync covers it; elsewhere each has fenced
 	 * its own.
 	 */
-	if ((r = MUTANT(51) ? do_round(btt, store_log, true)
-			    : sync_round(btt, !MUTANT(36))) < 0)
+	if ((r = do_round(btt, store_log,
+		 MUTATE(51, changes_store_bodies, changes_store_commits),
+		 !MUTANT(36))) < 0)
 		goto fail;
 	if (!job.any)
 		return 0;
-	if ((r = do_round(btt, store_log, !MUTANT(49))) < 0)
+	if ((r = do_round(btt, store_log,
+		 MUTATE(51, changes_store_commits, changes_store_bodies),
+		 !MUTANT(49))) < 0)
 		goto fail;
 	if (MUTANT(45))
 		clear_overlays(btt, job.g);
-	if ((r = do_round(btt, store_map, !MUTANT(50))) < 0 && !MUTANT(48))
+	if ((r = do_round(btt, store_map, changes_store_map, !MUTANT(50))) <
+		0 &&
+	    !MUTANT(48))
 		goto fail;
 	retire(btt, job.g);
 	return 0;
@@ -490,15 +486,19 @@ count_added(const struct btt *btt)
  * Whom the last commit has woken is about to write again, and would just miss
  * this one: so groups of one and of all the others took turns, and every second
  * sync was for one sector.  Let them come, while there are fewer than last
- * time, for an eighth of the time that they would wait for the next.
+ * time: for an eighth of the time that they would wait for the next, and not
+ * longer than it takes to wake some threads.
  */
 static void
 gather(const struct btt *btt, uint64_t begun_ns)
 {
 	const struct group_state *group = btt->group;
+	uint64_t most_ns = group->last_ns / 8;
 
+	if (most_ns > GATHER_MAX_NS)
+		most_ns = GATHER_MAX_NS;
 	while (count_added(btt) < group->last_nsector &&
-	    clock_ns() - begun_ns < group->last_ns / 8)
+	    clock_ns() - begun_ns < most_ns)
 		(void)sched_yield();
 }
 #endif

@@ -11,7 +11,7 @@
  * of them yet.  A commit closes the active group, opens the next (so writers go
  * on) and makes the closed one durable in three rounds:
  *
- *	data | sync | flog entries | sync | map | sync
+ *	data + flog bodies | sync | flog commits | sync | map | sync
  *
  * Until its commit is durable a crash shows the old sector, wholly; a group is
  * no transaction: each sector of it is old or new by itself.

@@ -12,13 +12,12 @@
  * exchange for one, so blocks age as they do in a BTT.
  *
  * A second subject, "order", is the floor of what is proven: a medium promises
- * 8 bytes at once, so the two halves of a log entry are stored in their order,
- * and their line keeps that; and two threads may come to one sector, so there
- * are two mutexes, which nobody else wants.
+ * 8 bytes at once, so the first half of a log entry is written back and fenced
+ * with the data, before the second half; and two threads may come to one
+ * sector, so there are two mutexes, which nobody else wants.
  */
 #include <libpmem2.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,10 +159,11 @@ place(struct floor *floor, const struct floor_thread *self, const uint8_t *src,
 }
 
 /* Where the i-th log entry of this request is. */
-static void *
+static uint64_t *
 log_entry(const struct floor_thread *self, size_t i)
 {
-	return self->log + i * LOG_BYTES + self->seq % 2 * 16;
+	return (
+	    uint64_t *)(void *)(self->log + i * LOG_BYTES + self->seq % 2 * 16);
 }
 
 static void
@@ -218,18 +218,19 @@ order_write(
 	(void)pthread_mutex_lock(&self->lock[0]);
 	(void)pthread_mutex_lock(&self->lock[1]);
 	place(floor, self, buf, n);
-	floor->drain();
 	self->seq++;
 	for (size_t i = 0; i < n; i++) {
-		void *log = log_entry(self, i);
-		_Atomic uint64_t *half = log;
+		uint64_t *log = log_entry(self, i);
 
-		atomic_store_explicit(&half[0], (first + i) << 32 | entry[i],
-		    memory_order_release);
-		atomic_store_explicit(&half[1],
-		    (uint64_t)self->free[i] << 32 | (self->seq & 3),
-		    memory_order_release);
-		floor->flush(log, 16);
+		log[0] = (first + i) << 32 | entry[i];
+		floor->flush(log, 8);
+	}
+	floor->drain();
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *log = log_entry(self, i);
+
+		log[1] = (uint64_t)self->free[i] << 32 | (self->seq & 3);
+		floor->flush(log + 1, 8);
 	}
 	floor->drain();
 	swap_blocks(floor, self, entry, n);

@@ -19,10 +19,8 @@
  *  - fence returns when all that the calling thread has copied, and stored and
  *    flushed, before is durable.  On page granularity it does so for every
  *    thread's operations that returned before the call.
- *  - Without a fence, any subset of cache lines may be durable; of a line that
- *    was only stored to, any prefix of its stores.  (By page too: what is
- *    written back is each line as it was at one moment, and 64 bytes of a disk
- *    are not torn, of which sectors have at least eight times as many.)
+ *  - Without a fence, any subset of cache lines may be durable (of a line that
+ *    was only stored to: any prefix of its stores).
  *
  * Errors: an operation that returns an error may or may not have taken place.
  * A failed fence is final: the medium is frozen, every later operation but
