@@ -196,7 +196,8 @@ look_up_and_place(void *arg)
 		return r;
 	if (!job->is_placed && !(MUTANT(25) && !job->compose))
 		r = job->compose ? place_composed(job) : place_whole(job);
-	count_batch(job->btt, job->worker);
+	if (r == 0)
+		count_batch(job->btt, job->worker);
 	return r;
 }
 

@@ -324,6 +324,19 @@ unmount() {
 	umount "$1" 2>/dev/null || umount -l "$1"
 }
 
+# stoppable_store IMAGE DIR: IMAGE as DIR/disk, a file of another FUSE file
+# system.  slow is who serves it, to be stopped and continued; nobody hangs on it
+# for good, however this ends.
+slow=
+stoppable_store() {
+	mkdir "$2"
+	background "$work/slow.out" "$BTTFS_SUPPORT/volatile_disk" "$1" "$2" 1
+	slow=$child
+	defer unmount "$2"
+	wait_for 30 is_mounted "$2" || die "the store is not mounted"
+	defer kill -CONT "$slow"
+}
+
 # mount_bttfs IMAGE MOUNTPOINT [OPTIONS]: with the daemon as our child.  Sets
 # file to the device in it.
 file=

@@ -12,21 +12,13 @@ requires root fuse programs support/volatile_disk python3
 make_shm
 
 disk=$work/slow
-mkdir "$disk"
 # In memory: how long a disk takes is not what is asked here.
 for i in 0 1; do
 	mkdev "$shm/disk$i" 20M 4096 --sparse
 done
 mkdev "$work/base" 20M 4096
 
-# A store that can be stopped: a file of another FUSE file system.
-background "$work/slow.out" "$BTTFS_SUPPORT/volatile_disk" "$work/base" \
-    "$disk" 1
-slow=$child
-defer unmount "$disk"
-wait_for 30 is_mounted "$disk" || die "the store is not mounted"
-# Nobody may hang on it for good, however this ends.
-defer kill -CONT "$slow"
+stoppable_store "$work/base" "$disk"
 
 # The answers of others, and their data: each within 100 ms.  Whoever was late
 # may try twice more, since the machine may have been busy; a daemon that waits

@@ -72,7 +72,7 @@ one_line() {
 # Nothing at all is right where there is nothing to show.
 mkdir "$work/info" "$work/check"
 keep() {
-	[ ! -s "$work/out" ] || cp "$work/out" "$work/$1/$name"
+	[ ! -s "$work/out" ] || cp "$work/out" "$work/$1/$ncase-$name"
 }
 
 # One interpreter for all of them: each names the case that it fails at.

@@ -172,15 +172,9 @@ check "it reads before it asks" eval \
 # so many that they are not copied first.
 note "a read that waits for its store"
 store=$work/store
-mkdir "$store"
 head -c 8M /dev/urandom >"$work/bytes"
 mkdev "$work/base" 24M 4096
-background "$work/store.out" "$BTTFS_SUPPORT/volatile_disk" "$work/base" \
-    "$store" 1
-slow=$child
-defer unmount "$store"
-wait_for 30 is_mounted "$store" || die "the store is not mounted"
-defer kill -CONT "$slow"
+stoppable_store "$work/base" "$store"
 mount_bttfs "$store/disk" "$mnt" sparse,granularity=page
 dd if="$work/bytes" of="$file" bs=1M conv=notrunc,fsync status=none
 umount_bttfs "$mnt"

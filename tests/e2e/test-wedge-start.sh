@@ -12,16 +12,9 @@ requires root fuse programs support/volatile_disk
 make_shm
 
 disk=$work/slow
-mkdir "$disk"
 mkdev "$shm/disk0" 20M 4096 --sparse
 mkdev "$work/base" 20M 4096
-background "$work/slow.out" "$BTTFS_SUPPORT/volatile_disk" "$work/base" \
-    "$disk" 1
-slow=$child
-defer unmount "$disk"
-wait_for 30 is_mounted "$disk" || die "the store is not mounted"
-# Nobody may hang on it for good, however this ends.
-defer kill -CONT "$slow"
+stoppable_store "$work/base" "$disk"
 
 test_signal() {
 	local pid

@@ -14,7 +14,7 @@
 
 static struct reserve reserve;
 static int requests[2], leaves[2]; /* pipes of bytes */
-static _Atomic unsigned nbusy, nserved;
+static _Atomic unsigned nserved;
 static bool is_slow; /* busy until it has a leave */
 static pthread_t threads[NWORKER];
 
@@ -42,10 +42,8 @@ work(void *arg)
 	while (byte != 'q' && reserve_enter(&reserve)) {
 		byte = take(requests);
 		reserve_leave(&reserve);
-		atomic_fetch_add(&nbusy, 1);
 		if (is_slow && byte != 'q')
 			(void)take(leaves);
-		atomic_fetch_sub(&nbusy, 1);
 		atomic_fetch_add(&nserved, 1);
 	}
 	return NULL;
